@@ -5,7 +5,13 @@ import { onTestFinished, vi } from 'vitest';
 import { progressAt } from '../../../../src/streams/config/resolved/progress-at.js';
 import { RUN_KEY } from '../../../../src/streams/messages/messages.js';
 import type { DrawnPictures, PictureRequest } from '../../../../src/streams/messages/people.js';
-import type { Desk, DeskEvent, ServedGroup, Vote } from '../../../../src/streams/stages/gateway/desk.js';
+import type {
+  Desk,
+  DeskErrorCode,
+  DeskEvent,
+  ServedGroup,
+  Vote,
+} from '../../../../src/streams/stages/gateway/desk.js';
 import { gatewayStage, openGateway } from '../../../../src/streams/stages/gateway/gateway-stage.js';
 import type { ServingRule } from '../../../../src/streams/stages/gateway/serving-rule.js';
 import { stageTransport } from '../../../../src/streams/transport/stage-transport.js';
@@ -124,3 +130,10 @@ export function groupOf(desk: Desk, id: string): ServedGroup {
   if (!group) throw new Error(`no group ${id}`);
   return group;
 }
+
+/** The code of what a promise is rejected with. */
+export const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'none',
+    (error: { readonly code: DeskErrorCode }) => error.code,
+  );

@@ -1,27 +1,15 @@
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import {
-  DeskError,
-  type DeskErrorCode,
-  type Judgment,
-  type Vote,
-} from '../../../../src/streams/stages/gateway/desk.js';
+import type { DeskErrorCode, Judgment, Vote } from '../../../../src/streams/stages/gateway/desk.js';
 import { temporaryFolder } from '../../../fixtures/temporary-folder.js';
-import { drawnOf, gatewayBench, groupOf } from './gateway-bench.js';
+import { codeOf, gatewayBench, groupOf } from './gateway-bench.js';
 
 const linesOf = async (path: string): Promise<unknown[]> =>
   (await readFile(path, 'utf8'))
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line));
-
-/** The code of what a promise is rejected with. */
-const codeOf = (promise: Promise<unknown>) =>
-  promise.then(
-    () => 'none',
-    (error: { readonly code: DeskErrorCode }) => error.code,
-  );
 
 describe('drawing at a desk', () => {
   it('should answer with a group that is on disk, and tell of it', async () => {
@@ -98,65 +86,6 @@ describe('drawing at a desk', () => {
     await close();
     expect(await Promise.all(waiting)).toEqual(['shutting-down', 'shutting-down']);
     expect(await codeOf(ask())).toBe('shutting-down');
-  });
-});
-
-describe('a desk with a rule of what must not be served', () => {
-  const refuse = (code: DeskErrorCode) => new DeskError(code, 'expected something else, got this');
-
-  it('should draw no prompt that it refuses, and show and keep no pictures', async () => {
-    const path = await temporaryFolder();
-    const requests: string[] = [];
-    const bench = await gatewayBench({
-      path,
-      draw: (request) => {
-        requests.push(request.prompt);
-        return drawnOf(request);
-      },
-      rule: {
-        prompt: async ({ prompt }) => {
-          if (prompt === 'a bad prompt') throw refuse('prompt-not-allowed');
-        },
-        pictures: async ({ request, pictures }) => {
-          expect(pictures).toHaveLength(4);
-          if (request.prompt === 'bad pictures') throw refuse('pictures-not-allowed');
-          if (request.prompt === 'a hard case') throw refuse('rule-failed');
-        },
-        counts: { refused: 7, unjudged: 1 },
-        close: async () => undefined,
-      },
-    });
-    const { ask, desk, events } = bench;
-    expect(await codeOf(ask('a bad prompt'))).toBe('prompt-not-allowed');
-    expect(await codeOf(ask('bad pictures'))).toBe('pictures-not-allowed');
-    expect(await codeOf(ask('a hard case'))).toBe('rule-failed');
-    const { id } = await ask('a red circle');
-    expect(requests).toEqual(['bad pictures', 'a hard case', 'a red circle']);
-    expect(await readdir(join(path, 'groups'))).toEqual([id]);
-    expect(desk.own('ann', 9).map((group) => group.id)).toEqual([id]);
-    expect(desk.status()).toMatchObject({ queued: 0, waiting: 1, refused: 7, unjudged: 1 });
-    const told = events.map((event) => (event.type === 'group' ? event.group.state : event.type));
-    expect(told.filter((state) => state === 'failed')).toHaveLength(3);
-    expect(bench.error()).toBeUndefined();
-  });
-
-  it('should not ask it again about pictures that were shown', async () => {
-    const asked: string[] = [];
-    const { ask, context, desk } = await gatewayBench({
-      path: await temporaryFolder(),
-      rule: {
-        prompt: async () => undefined,
-        pictures: async ({ request: { id } }) => void asked.push(id),
-        counts: { refused: 0, unjudged: 0 },
-        close: async () => undefined,
-      },
-    });
-    const { id, seed, prompt } = await ask();
-    const request = { id, seed, prompt, requestedBy: 'ann', requestedAt: 0, expiresAt: 1 };
-    await context.transport.publish('drawn', { key: id, message: drawnOf(request) });
-    const next = await ask();
-    expect(asked).toEqual([id, next.id]);
-    expect(groupOf(desk, id).state).toBe('waiting');
   });
 });
 
