@@ -5,8 +5,9 @@ import type { LostGroup } from '../../operators/index.js';
 import type { TrainableRound } from '../messages/messages.js';
 
 /**
- * What is wrong where every group of a round was lost at operator stages, dropped or as a dead letter: a run that went on would
- * come to its end without learning. Null where a group has rewards or was lost elsewhere; a round without rewards is never closed by time, so that none is late.
+ * What is wrong where every group of a round was lost at operator stages, dropped or as a dead letter: a run that went
+ * on would come to its end without learning. Null where a group has rewards or was lost elsewhere; a round without
+ * rewards is never closed by time, so that none is late.
  */
 export function lostAtOperators({ round, batch, lost }: TrainableRound): TributaryError | null {
   const stages = new Map<string, LostGroup[]>();
