@@ -50,6 +50,12 @@ describe('the documents of the package', () => {
     expect(missing.map(([link]) => link)).toEqual([]);
   });
 
+  it('should leave out a picture that it does not hold, with its words', () => {
+    const studio = readFileSync(join(folder, 'docs/studio.md'), 'utf8');
+    expect(studio).toContain('](images/studio-draw.png)');
+    expect(studio).not.toMatch(/studio-rate|A group that waits for a rating/);
+  });
+
   it('should hold no decisions, results and other pages of the repository', () => {
     expect(pages.filter((page) => /decisions|results|testing|CONTRIBUTING/.test(page))).toEqual([]);
   });

@@ -13,11 +13,12 @@ const FILES = [
   'examples',
   'src/streams/transport/wire/tributary.proto',
 ];
-/** What belongs to the repository's own checks, and pictures that no page shows. */
-const NOT_COPIED = /tsconfig\.json$|-phone\.png$/;
+/** What belongs to the repository's own checks, and pictures that the README does not show. */
+const NOT_COPIED = /tsconfig\.json$|-phone\.png$|studio-(rate|watch|compare)\.png$/;
 /** Pages for those who work on the program, or about what only the repository holds. */
 const NOT_PACKED = /^docs\/(decisions\/|studies\/|testing|where-is|results|evidence)/;
 
+const PICTURE = /!\[[^\]]*\]\((?!https?:)([^)\s]+)\)\n{0,2}/g;
 const LINK = /\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)/g;
 const PATH = /`((?:src|test|config|docs|examples|tools|bench|models|findings)\/[\w./-]+\.\w+)`/g;
 const NOTE = '\nPaths in italics are of the repository, and not in this package.\n';
@@ -39,7 +40,8 @@ export async function writeDocuments(folder) {
 async function writePage(folder, page, pages) {
   const isThere = (path) => pages.includes(path) || existsSync(join(folder, path));
   const text = await readFile(page, 'utf8');
-  const linked = text.replace(LINK, (link, words, path) =>
+  const shown = text.replace(PICTURE, (picture, path) => (isThere(join(dirname(page), path)) ? picture : ''));
+  const linked = shown.replace(LINK, (link, words, path) =>
     isThere(join(dirname(page), path)) ? link : words,
   );
   const written = linked.replace(PATH, (code, path) => (isThere(path) ? code : `*${path}*`));
