@@ -52,6 +52,20 @@ describe('MetricsTable', () => {
     ]);
   });
 
+  it('should have the win rate of the next policy where two are compared', () => {
+    const canary = { stable: 3, canary: 7, ties: 2, interval: [0.2, 0.9], verdict: 'hold' };
+    const table = tableOf([
+      roundLine(0, {}),
+      roundLine(1, { canary: { ...canary, wins: 0, losses: 0, interval: [0, 1] } }),
+      roundLine(2, { canary: { ...canary, wins: 3, losses: 1 } }),
+    ]);
+    expect(['rate', 'lower', 'upper'].map((name) => table.column(`canary:${name}`))).toEqual([
+      [null, null, 0.75],
+      [null, 0, 0.2],
+      [null, 1, 0.9],
+    ]);
+  });
+
   it('should stay bounded however long a run goes on, with its beginning and its end', () => {
     const table = new MetricsTable();
     for (let round = 0; round < 5 * MOST_ROWS; round++) table.add(roundLine(round, { rewardMean: round }));

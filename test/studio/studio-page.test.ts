@@ -159,6 +159,25 @@ describe.skipIf(!HAS_BROWSER)('the studio in a browser', () => {
     expect(sent(gateway, '/control')).toEqual([{ command: 'freeze' }]);
   });
 
+  it('should say what people chose between the policy in use and the next', async () => {
+    const { page, gateway } = await open('watch');
+    await page.getByRole('heading', { name: 'Prompts followed' }).waitFor();
+    expect(await page.getByRole('heading', { name: 'Next policy' }).count()).toBe(0);
+    const last = gateway.run.lines.findLast((line) => line.kind === 'round');
+    if (last?.kind !== 'round') throw new Error('expected a round');
+    const canary = { stable: 9, canary: 14, wins: 12, losses: 4, ties: 3 };
+    const entry = {
+      ...last,
+      round: last.round + 1,
+      canary: { ...canary, interval: [0.41, 0.94] as const, verdict: 'hold' as const },
+    };
+    gateway.run.lines.push(entry);
+    gateway.say({ type: 'metrics', line: gateway.run.lines.length - 1, entry });
+    const panel = page.getByRole('region', { name: 'Next policy', exact: true });
+    await panel.getByText('Chosen 75.0 %, between 41.0 % and 94.0 %. The choices do not tell yet.').waitFor();
+    expect(await panel.getByRole('definition').allTextContents()).toEqual(['12', '4', '3']);
+  });
+
   it('should test a preference blindly, and say how sure it is', async () => {
     const { page } = await open('compare');
     await page.getByRole('button', { name: /^Picture 1/ }).waitFor();

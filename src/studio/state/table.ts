@@ -97,7 +97,11 @@ export class MetricsTable {
 }
 
 function figuresOfRound(line: Round): Figures {
+  const { wins = 0, losses = 0, interval } = line.canary ?? {};
   return {
+    'canary:rate': line.canary && (wins + losses > 0 ? wins / (wins + losses) : null),
+    'canary:lower': interval?.[0],
+    'canary:upper': interval?.[1],
     reward: line.rewardMean,
     rewardStd: line.rewardStd,
     alignment: line.verifiedAlignment,

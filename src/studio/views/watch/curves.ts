@@ -56,6 +56,17 @@ const CHARTS: readonly CurveChart[] = [
     isFromZero: true,
   },
   {
+    title: 'The next policy against the one in use',
+    note: 'Its share of the choices between the two. It is judged once the interval leaves one half.',
+    write: writeShare,
+    writeTick: percent,
+    curves: [
+      { label: 'win rate', tone: 'train', column: 'canary:rate' },
+      { label: 'at least', tone: 'during', column: 'canary:lower' },
+      { label: 'at most', tone: 'during', column: 'canary:upper' },
+    ],
+  },
+  {
     isInner: true,
     title: 'Likeness inside a group',
     note: 'Correlation of the rewards of one group. Near 1, branches differ too little to learn from.',

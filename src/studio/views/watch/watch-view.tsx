@@ -3,6 +3,7 @@
 import { useEffect } from 'preact/hooks';
 import { loadRun, runInfo } from '../../state/run.js';
 import { Charts, ChartTools, InnerCharts } from './charts.jsx';
+import { Comparison } from './comparison.jsx';
 import { Controls } from './controls.jsx';
 import { Alarms, DeadLetters, Lost, NewestAlarm, Workers } from './health.jsx';
 import { RunPictures } from './run-pictures.jsx';
@@ -37,6 +38,7 @@ export function WatchView() {
           <InnerCharts />
         </div>
         <aside class="watch-side" aria-label="Health and control">
+          <Comparison />
           <Controls run={run} />
           <Alarms />
           <Lost />
