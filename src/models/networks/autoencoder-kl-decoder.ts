@@ -11,6 +11,7 @@ import {
   count,
   flag,
   named,
+  noShift,
   objectOf,
   parts,
   perResolution,
@@ -44,7 +45,6 @@ export const sampleSizeField = z
   .default(null);
 
 const schema = objectOf({
-  _class_name: named(['AutoencoderKL']),
   latent_channels: count().default(4),
   out_channels: count().default(3),
   block_out_channels: perResolution(count(), 'expected a list of channels'),
@@ -56,10 +56,11 @@ const schema = objectOf({
   mid_block_add_attention: flag().default(true),
   scaling_factor: scalingFactor().default(0.18215),
   sample_size: sampleSizeField,
-  ...absent(['shift_factor', 'latents_mean', 'latents_std']),
+  shift_factor: noShift(),
+  ...absent(['latents_mean', 'latents_std']),
 });
 
-/** Reads `vae/config.json`. Errors: TRIB_MODEL, naming the file, the key and what is supported. */
+/** Reads the config of an AutoencoderKL. Errors: TRIB_MODEL, naming the file, the key and what is supported. */
 export async function readAutoencoderConfig(path: string): Promise<AutoencoderConfig> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
   const unfit = json.block_out_channels.find((channels) => channels % json.norm_num_groups !== 0);

@@ -11,25 +11,34 @@ interface ResidualBlockOptions {
   readonly epsilon?: number;
   /** The time embedding [B, size] after its activation; none in an autoencoder. */
   readonly time?: Expression;
+  /** Whether time scales and shifts what the second norm gives; default: it is added before that norm. */
+  readonly timeScalesAndShifts?: boolean;
   /** Scale of the last convolution's first weights. */
   readonly gain?: number;
 }
 
-/** x + conv(silu(norm(conv(silu(norm x)) + time))), with a 1x1 convolution of x where channels change (ResnetBlock2D). */
+/**
+ * x + conv(silu(norm(conv(silu(norm x)) + time))), with a 1x1 convolution of x where channels change (ResnetBlock2D); where
+ * time scales and shifts, x + conv(silu(norm(conv(silu(norm x)))·(1 + scale) + shift)).
+ */
 export function residualBlock(
   layer: LayerContext,
   scope: string,
   x: Expression,
-  { channels, numGroups, epsilon, time, gain }: ResidualBlockOptions,
+  { channels, numGroups, epsilon, time, timeScalesAndShifts = false, gain }: ResidualBlockOptions,
 ): Expression {
   return layer.g.scoped(scope, () => {
     let h = groupNorm(layer, 'norm1', x, { numGroups, epsilon }).silu();
     h = conv2d(layer, 'conv1', h, { channels });
-    if (time) {
-      h = h.add(linear(layer, 'time_emb_proj', time, { features: channels }).reshape([0, channels, 1, 1]));
+    const features = timeScalesAndShifts ? 2 * channels : channels;
+    const moved = time && linear(layer, 'time_emb_proj', time, { features }).reshape([0, features, 1, 1]);
+    if (moved && !timeScalesAndShifts) h = h.add(moved);
+    h = groupNorm(layer, 'norm2', h, { numGroups, epsilon });
+    if (moved && timeScalesAndShifts) {
+      const [scale, shift] = moved.split([channels, channels], 1) as [Expression, Expression];
+      h = h.mul(scale.add(1)).add(shift);
     }
-    h = groupNorm(layer, 'norm2', h, { numGroups, epsilon }).silu();
-    h = conv2d(layer, 'conv2', h, { channels, gain });
+    h = conv2d(layer, 'conv2', h.silu(), { channels, gain });
     const around = x.shape[1] === channels ? x : conv2d(layer, 'conv_shortcut', x, { channels, kernel: 1 });
     return around.add(h);
   });

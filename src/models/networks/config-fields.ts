@@ -5,7 +5,7 @@ import { z } from 'zod';
 /** Largest width, number of channels or vocabulary: beyond any model, and a product of two is still exact. */
 const MOST = 1_000_000;
 /** Largest number of layers, heads or other parts of a graph. */
-const MOST_PARTS = 1000;
+export const MOST_PARTS = 1000;
 
 /** An object with these fields; others are dropped. */
 export const objectOf = <Fields extends z.ZodRawShape>(fields: Fields) =>
@@ -42,6 +42,12 @@ export const decimal = () => {
 
 /** What latents are divided by: outside of the range pictures would be all saturated or all gray. */
 export const scalingFactor = () => within(1e-4, 1e4);
+
+/** What would be added to latents before they are decoded. */
+export const noShift = () => {
+  const error = 'expected 0 or null (its latents are not those of the sampler)';
+  return z.union([z.literal(0), z.null()], { error }).default(null);
+};
 
 export const flag = () => z.boolean({ error: 'expected true or false' });
 

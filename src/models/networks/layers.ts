@@ -58,6 +58,8 @@ export function linear(
 
 interface ConvOptions {
   readonly channels: number;
+  /** Default true. */
+  readonly bias?: boolean;
   /** Default 3. */
   readonly kernel?: 1 | 3;
   /** Default 1. */
@@ -66,12 +68,12 @@ interface ConvOptions {
   readonly gain?: number | undefined;
 }
 
-/** 3x3 or 1x1 convolution with bias; padding keeps the size at stride 1. */
+/** 3x3 or 1x1 convolution; padding keeps the size at stride 1. */
 export function conv2d(
   { g, weights }: LayerContext,
   scope: string,
   x: Expression,
-  { channels, kernel = 3, stride = 1, gain = 1 }: ConvOptions,
+  { channels, bias = true, kernel = 3, stride = 1, gain = 1 }: ConvOptions,
 ): Expression {
   return g.scoped(scope, () => {
     const inputs = at(x.shape, 1);
@@ -79,8 +81,8 @@ export function conv2d(
     const weight = weights(nameOf(g, 'weight'), [channels, inputs, kernel, kernel], {
       stdDev: gain / Math.sqrt(inputs * kernel * kernel),
     });
-    const bias = weights(nameOf(g, 'bias'), [channels], { constant: 0 });
-    return conv(x, weight, bias, { pads: [pad, pad, pad, pad], strides: [stride, stride] });
+    const added = bias ? weights(nameOf(g, 'bias'), [channels], { constant: 0 }) : undefined;
+    return conv(x, weight, added, { pads: [pad, pad, pad, pad], strides: [stride, stride] });
   });
 }
 

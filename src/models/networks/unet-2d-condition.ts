@@ -5,13 +5,14 @@ import { concat, type Expression } from '../graph/ops/expression.js';
 import { downsample, residualBlock, timeMlp, upsample } from './blocks.js';
 import { conv2d, groupNorm, type LayerContext, timestepEmbedding } from './layers.js';
 import { transformer2d } from './transformer-2d.js';
-import { NUM_TIME_IDS, type Unet2dConditionConfig, type UnetLevel } from './unet-config.js';
+import { NUM_TIME_IDS, type Unet2dConditionConfig } from './unet-config.js';
+import type { UnetLevel } from './unet-levels.js';
 
-/** Where a residual block lies, and whether attention follows it. */
+/** Where a residual block lies, and how many transformer blocks follow it; null where nothing attends. */
 interface BlockPlace {
   readonly scope: string;
   readonly index: number;
-  readonly attends: boolean;
+  readonly transformers: number | null | undefined;
 }
 
 /**
@@ -30,15 +31,21 @@ export function unet2dCondition(
   const timestep = g.input('timestep', 'float32', [rows]);
   const context = g.input('encoder_hidden_states', 'float32', [rows, tokens, config.crossAttentionDim]);
   const time = timeEmbedding(layer, config, timestep, rows).silu();
-  const { levels, normNumGroups: numGroups, normEps: epsilon, useLinearProjection } = config;
+  const { levels, middle, normNumGroups: numGroups, normEps: epsilon, useLinearProjection } = config;
+  const { timeScalesAndShifts } = config;
 
-  const block = ({ scope, index, attends }: BlockPlace, x: Expression, level: UnetLevel) => {
-    const { channels, numHeads, transformerLayers: numLayers } = level;
-    const h = residualBlock(layer, `${scope}/resnets.${index}`, x, { channels, numGroups, epsilon, time });
-    if (!attends) return h;
+  const block = (
+    { scope, index, transformers: numLayers = null }: BlockPlace,
+    x: Expression,
+    level: UnetLevel,
+  ) => {
+    const { channels, numHeads } = level;
+    const options = { channels, numGroups, epsilon, time, timeScalesAndShifts };
+    const h = residualBlock(layer, `${scope}/resnets.${index}`, x, options);
+    if (numLayers === null) return h;
     const headSize = channels / numHeads;
-    const options = { context, headSize, numLayers, numGroups, useLinearProjection };
-    return transformer2d(layer, `${scope}/attentions.${index}`, h, options);
+    const attention = { context, headSize, numLayers, numGroups, useLinearProjection };
+    return transformer2d(layer, `${scope}/attentions.${index}`, h, attention);
   };
 
   let x = conv2d(layer, 'conv_in', sample, { channels: at(levels, 0).channels });
@@ -46,7 +53,7 @@ export function unet2dCondition(
   for (const [depth, level] of levels.entries()) {
     const scope = `down_blocks.${depth}`;
     for (let index = 0; index < level.layers; index++) {
-      x = block({ scope, index, attends: level.attendsDown }, x, level);
+      x = block({ scope, index, transformers: level.transformersDown?.[index] }, x, level);
       skips.push(x);
     }
     if (depth < levels.length - 1) {
@@ -55,15 +62,18 @@ export function unet2dCondition(
     }
   }
 
-  const deepest = at(levels, -1);
-  x = block({ scope: 'mid_block', index: 0, attends: true }, x, deepest);
-  x = block({ scope: 'mid_block', index: 1, attends: false }, x, deepest);
+  if (middle) {
+    const deepest = at(levels, -1);
+    const { transformers } = middle;
+    x = block({ scope: 'mid_block', index: 0, transformers }, x, deepest);
+    if (transformers !== null) x = block({ scope: 'mid_block', index: 1, transformers: null }, x, deepest);
+  }
 
   for (const [height, level] of levels.toReversed().entries()) {
     const scope = `up_blocks.${height}`;
     for (let index = 0; index <= level.layers; index++) {
       x = concat([x, skips.pop() as Expression], 1);
-      x = block({ scope, index, attends: level.attendsUp }, x, level);
+      x = block({ scope, index, transformers: level.transformersUp?.[index] }, x, level);
     }
     if (height < levels.length - 1) x = upsample(layer, scope, x);
   }

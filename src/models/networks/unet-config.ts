@@ -1,33 +1,11 @@
 /** @file `unet/config.json` as diffusers writes it for a UNet2DConditionModel, and the family of networks that is built. */
 
 import { z } from 'zod';
-import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
 import { EXPORT } from './component-weights.js';
-import {
-  absent,
-  count,
-  decimal,
-  flag,
-  named,
-  objectOf,
-  only,
-  parts,
-  perResolution,
-  whole,
-} from './config-fields.js';
-
-/** One resolution of the network. */
-export interface UnetLevel {
-  readonly channels: number;
-  /** Residual blocks on the way down; there is one more on the way up. */
-  readonly layers: number;
-  readonly numHeads: number;
-  readonly transformerLayers: number;
-  readonly attendsDown: boolean;
-  readonly attendsUp: boolean;
-}
+import { absent, count, decimal, flag, named, objectOf, only, whole } from './config-fields.js';
+import { levelFields, levelsOf, middleOf, type UnetLevel, type UnetMiddle } from './unet-levels.js';
 
 /** What SDXL takes beside the prompt's tokens. */
 interface AddedEmbeddings {
@@ -50,6 +28,10 @@ export interface UnetLatents {
 export interface Unet2dConditionConfig extends UnetLatents {
   /** Finest first; each is half as fine as the one before. */
   readonly levels: readonly UnetLevel[];
+  /** Null where nothing lies between the way down and the way up. */
+  readonly middle: UnetMiddle | null;
+  /** Whether the time embedding scales and shifts what a residual block has normalized, or is added before. */
+  readonly timeScalesAndShifts: boolean;
   readonly normNumGroups: number;
   readonly normEps: number;
   readonly useLinearProjection: boolean;
@@ -62,11 +44,6 @@ export const NUM_TIME_IDS = 6;
 const SUPPORTED = 'Use a model of the kind SD 1.x, SD 2.x or SDXL, or one exported to ONNX.';
 const NOT_BUILT = 'other variants are not built';
 
-const perLevel = (entry = parts()) =>
-  z.union([entry, z.array(entry)], { error: 'expected a number, or one a block' });
-const blocks = (types: readonly [string, string]) =>
-  perResolution(named(types), 'expected a list of block types');
-
 /** Keys that describe what goes in and comes out. */
 const latentFields = {
   sample_size: z.union([count(), z.tuple([count(), count()])], {
@@ -74,7 +51,13 @@ const latentFields = {
   }),
   in_channels: count(),
   out_channels: count(),
-  cross_attention_dim: count(),
+  cross_attention_dim: z
+    .union([count(), z.array(count()).min(1)], { error: 'expected a width, or one a block' })
+    .transform((width) => [width].flat())
+    .refine((widths) => new Set(widths).size === 1, {
+      error: 'expected one width (blocks that see other prompts are not built)',
+    })
+    .transform(([width = 1]) => width),
   addition_embed_type: named(['text_time']).nullable().default(null),
   addition_time_embed_dim: count().nullable().default(null),
   projection_class_embeddings_input_dim: count().nullable().default(null),
@@ -84,16 +67,8 @@ const latentSchema = objectOf(latentFields);
 const schema = objectOf({
   _class_name: named(['UNet2DConditionModel']),
   ...latentFields,
-  down_block_types: blocks(['DownBlock2D', 'CrossAttnDownBlock2D']),
-  up_block_types: blocks(['UpBlock2D', 'CrossAttnUpBlock2D']),
-  mid_block_type: named(['UNetMidBlock2DCrossAttn']).default('UNetMidBlock2DCrossAttn'),
-  block_out_channels: perResolution(count(), 'expected a list of channels'),
-  layers_per_block: perLevel().default(2),
-  transformer_layers_per_block: perLevel().default(1),
-  attention_head_dim: perLevel().default(8),
-  num_attention_heads: perLevel().nullable().default(null),
+  ...levelFields,
   use_linear_projection: flag().default(false),
-  norm_num_groups: count().default(32),
   norm_eps: decimal().default(1e-5),
   flip_sin_to_cos: flag().default(true),
   freq_shift: whole().default(0),
@@ -107,7 +82,7 @@ const schema = objectOf({
   mid_block_scale_factor: only(1, NOT_BUILT),
   resnet_out_scale_factor: only(1, NOT_BUILT),
   resnet_skip_time_act: only(false, NOT_BUILT),
-  resnet_time_scale_shift: only('default', NOT_BUILT),
+  resnet_time_scale_shift: named(['default', 'scale_shift']).default('default'),
   time_embedding_type: only('positional', NOT_BUILT),
   ...absent([
     'class_embed_type',
@@ -116,7 +91,6 @@ const schema = objectOf({
     'encoder_hid_dim_type',
     'mid_block_only_cross_attention',
     'num_class_embeds',
-    'reverse_transformer_layers_per_block',
     'time_cond_proj_dim',
     'time_embedding_act_fn',
     'time_embedding_dim',
@@ -144,7 +118,7 @@ export async function readUnetLatents(path: string): Promise<UnetLatents> {
  */
 export async function readUnet2dConditionConfig(path: string): Promise<Unet2dConditionConfig> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
-  const levels = levelsOf(json, path);
+  const levels = levelsOf(json, (text) => fault(path, text));
   const latents = latentsOf(json, path);
   const coarsest = 2 ** (levels.length - 1);
   if (latents.sampleSize.some((size) => size % coarsest !== 0)) {
@@ -155,47 +129,14 @@ export async function readUnet2dConditionConfig(path: string): Promise<Unet2dCon
   return {
     ...latents,
     levels,
+    middle: middleOf(json),
+    timeScalesAndShifts: json.resnet_time_scale_shift === 'scale_shift',
     normNumGroups: json.norm_num_groups,
     normEps: json.norm_eps,
     useLinearProjection: json.use_linear_projection,
     flipSinToCos: json.flip_sin_to_cos,
     freqShift: json.freq_shift,
   };
-}
-
-function levelsOf(json: z.infer<typeof schema>, path: string): UnetLevel[] {
-  const numLevels = json.block_out_channels.length;
-  const requireLength = (key: string, length: number) => {
-    if (length === numLevels) return;
-    throw fault(path, `${key}: expected ${numLevels} entries as in block_out_channels, got ${length}`);
-  };
-  const spread = (key: string, value: number | readonly number[]): readonly number[] => {
-    if (typeof value === 'number') return Array.from({ length: numLevels }, () => value);
-    requireLength(key, value.length);
-    return value;
-  };
-  for (const key of ['down_block_types', 'up_block_types'] as const) requireLength(key, json[key].length);
-  const layers = spread('layers_per_block', json.layers_per_block);
-  const numHeads = spread('attention_head_dim', json.num_attention_heads ?? json.attention_head_dim);
-  const transformerLayers = spread('transformer_layers_per_block', json.transformer_layers_per_block);
-  return json.block_out_channels.map((channels, index): UnetLevel => {
-    const level = {
-      channels,
-      layers: at(layers, index),
-      numHeads: at(numHeads, index),
-      transformerLayers: at(transformerLayers, index),
-      attendsDown: json.down_block_types[index] === 'CrossAttnDownBlock2D',
-      attendsUp: json.up_block_types[numLevels - 1 - index] === 'CrossAttnUpBlock2D',
-    };
-    for (const [key, divisor] of [
-      ['norm_num_groups', json.norm_num_groups],
-      ['attention_head_dim', level.numHeads],
-    ] as const) {
-      if (channels % divisor !== 0)
-        throw fault(path, `${key}: expected a divisor of ${channels} channels, got ${divisor}`);
-    }
-    return level;
-  });
 }
 
 function latentsOf(json: z.infer<typeof latentSchema>, path: string): UnetLatents {

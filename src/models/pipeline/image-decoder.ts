@@ -4,9 +4,8 @@ import { at } from '../../at.js';
 import { compileGraph, compileModelFile } from '../engines/compile-graph.js';
 import type { Engine, Executable } from '../engines/contract/engine.js';
 import { fuseForInference } from '../graph/passes/fuse.js';
-import { autoencoderKlDecoder } from '../networks/autoencoder-kl-decoder.js';
 import { openComponentWeights } from '../networks/component-weights.js';
-import { type Network, networkGraph, readNetworkWeights } from '../networks/network-weights.js';
+import { networkGraph, readNetworkWeights } from '../networks/network-weights.js';
 import { elementCount, float32, float32Data, type Tensor } from '../tensor.js';
 import { decodeTiles } from './decode-tiles.js';
 import type { PipelineFolder } from './pipeline-folder.js';
@@ -95,10 +94,7 @@ async function openDecoders(
     const executable = await compileModelFile(engine, label);
     return { of: async () => executable, release: () => executable.release() };
   }
-  const definition =
-    (shape: readonly number[]): Network =>
-    (layer) =>
-      autoencoderKlDecoder(layer, architecture, [1, ...shape]);
+  const definition = (shape: readonly number[]) => architecture.network([1, ...shape]);
   const weights = await openComponentWeights(label);
   const small = definition([architecture.latentChannels, 8, 8]);
   const read = await readNetworkWeights(small, weights, ENCODER).finally(() => weights.close());

@@ -8,16 +8,12 @@ import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import type { AnySchedulerConfig } from '../diffusion/scheduler-config.js';
 import { readJsonFile } from '../files/json-file.js';
-import {
-  type AutoencoderConfig,
-  readAutoencoderConfig,
-  sampleSizeField,
-  upscaling,
-} from '../networks/autoencoder-kl-decoder.js';
+import { sampleSizeField } from '../networks/autoencoder-kl-decoder.js';
 import { type ClipTextConfig, readClipTextConfig } from '../networks/clip-text-model.js';
 import { CONVERT, EXPORT, PICKLE, pickleFault } from '../networks/component-weights.js';
-import { absent, count, objectOf, perResolution, scalingFactor } from '../networks/config-fields.js';
+import { absent, count, noShift, objectOf, perResolution, scalingFactor } from '../networks/config-fields.js';
 import type { DenoiserConfig, DenoiserFamily, DenoiserOnDisk } from '../networks/denoiser-family.js';
+import { type LatentDecoder, readLatentDecoder } from '../networks/latent-decoder.js';
 import { type Announced, componentFile, NOTHING_ANNOUNCED } from './component-file.js';
 import { correct, type PipelineCorrections, precedesSampleSize } from './pipeline-corrections.js';
 import { readPipelineIndex, schedulerConfigPath } from './pipeline-index.js';
@@ -55,7 +51,7 @@ export interface PipelineFolder {
   readonly zeroEmptyPrompt: boolean;
   readonly denoiser: DenoiserOnDisk;
   /** Null for a model that works on pixels. */
-  readonly vaeDecoder: (ModelOnDisk<AutoencoderConfig> & { readonly config: VaeDecoderConfig }) | null;
+  readonly vaeDecoder: (ModelOnDisk<LatentDecoder> & { readonly config: VaeDecoderConfig }) | null;
 }
 
 const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
@@ -70,7 +66,8 @@ const vaeDecoderSchema = objectOf({
   scaling_factor: scalingFactor().default(0.18215),
   block_out_channels: perResolution(count(), 'expected a list of channels').optional(),
   sample_size: sampleSizeField,
-  ...absent(['shift_factor', 'latents_mean', 'latents_std']),
+  shift_factor: noShift(),
+  ...absent(['latents_mean', 'latents_std']),
 });
 
 /**
@@ -159,9 +156,9 @@ async function readVaeDecoder(path: string, announced: Announced): Promise<Pipel
   const name = hasGraph ? 'vae_decoder' : 'vae';
   const { modelPath, configPath } = await componentFile(path, name, 'diffusion_pytorch_model', announced);
   if (configPath !== null) {
-    const architecture = await readAutoencoderConfig(configPath);
-    const { scalingFactor, sampleSize } = architecture;
-    const config = decoderConfig(scalingFactor, upscaling(architecture), sampleSize);
+    const architecture = await readLatentDecoder(configPath);
+    const { scalingFactor, upscaling, sampleSize } = architecture;
+    const config = decoderConfig(scalingFactor, upscaling, sampleSize);
     return { modelPath, architecture, config };
   }
   const json = await readJsonFile(join(path, 'vae_decoder', 'config.json'), vaeDecoderSchema, JSON_FILE);
