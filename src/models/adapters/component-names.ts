@@ -8,6 +8,8 @@ export interface DenoiserNames {
   readonly kohyaPrefix: string;
   /** Names of modules that contain an underscore, which in kohya's names also stands for a dot. */
   readonly underscoredNames: readonly string[];
+  /** The first modules of its paths. */
+  readonly topModules: readonly string[];
 }
 
 export const UNET_NAMES = {
@@ -17,7 +19,11 @@ export const UNET_NAMES = {
     ...['down_blocks', 'mid_block', 'up_blocks', 'transformer_blocks', 'conv_in', 'conv_out'],
     ...['time_embedding', 'add_embedding', 'class_embedding', 'time_emb_proj', 'linear_1', 'linear_2'],
     ...['cond_proj', 'encoder_hid_proj', 'proj_in', 'proj_out', 'to_q', 'to_k', 'to_v', 'to_out'],
-    ...['add_k_proj', 'add_v_proj', 'conv_shortcut'],
+    ...['add_k_proj', 'add_v_proj', 'conv_shortcut', 'conv_norm_out'],
+  ],
+  topModules: [
+    ...['down_blocks', 'mid_block', 'up_blocks', 'conv_in', 'conv_out', 'conv_norm_out'],
+    ...['time_embedding', 'add_embedding'],
   ],
 } as const satisfies DenoiserNames;
 

@@ -3,22 +3,26 @@
  * not read.
  */
 import { at } from '../../at.js';
-import { DENOISER_NAMES, isOfDenoiser } from './component-names.js';
+import { DENOISER_NAMES, isOfDenoiser, UNET_NAMES } from './component-names.js';
 import { type LoraLayer, someOf } from './lora-layer.js';
+import { UNDERSCORED_SGM_NAMES } from './sgm-names.js';
 
 /** Components of a pipeline by kohya's prefix. `lora_te` is the only text encoder, `lora_te1` the first of two. */
-const COMPONENTS: Readonly<Record<string, string>> = {
+export const KOHYA_COMPONENTS: Readonly<Record<string, string>> = {
   ...Object.fromEntries(DENOISER_NAMES.map(({ kohyaPrefix, component }) => [kohyaPrefix, component])),
   lora_te: 'text_encoder',
   lora_te1: 'text_encoder',
   lora_te2: 'text_encoder_2',
+  // SimpleTuner's, for any network.
+  lycoris: UNET_NAMES.component,
 };
-const PREFIXED = new RegExp(`^(${Object.keys(COMPONENTS).join('|')})_(.+)$`);
+const PREFIXED = new RegExp(`^(${Object.keys(KOHYA_COMPONENTS).join('|')})_(.+)$`);
 
 /** Names of modules that contain an underscore, of denoisers and of CLIPTextModel. */
 const NAMES_WITH_UNDERSCORES = [
   ...DENOISER_NAMES.flatMap(({ underscoredNames }) => underscoredNames),
-  ...['text_model', 'self_attn', 'q_proj', 'k_proj', 'v_proj', 'out_proj'],
+  ...UNDERSCORED_SGM_NAMES,
+  ...['text_model', 'self_attn', 'q_proj', 'k_proj', 'v_proj', 'out_proj', 'text_projection'],
 ].map((name) => name.split('_'));
 
 /**
@@ -28,13 +32,17 @@ const NAMES_WITH_UNDERSCORES = [
 export function fromKohya(name: string): string | undefined {
   const [, prefix, rest] = PREFIXED.exec(name) ?? [];
   if (prefix === undefined || rest === undefined) return undefined;
-  return `${COMPONENTS[prefix]}.${pathOf(rest.split('_'))}`;
+  return `${KOHYA_COMPONENTS[prefix]}.${pathOf(rest.split('_'))}`;
 }
 
-/** The inverse of `fromKohya`; undefined if the name would not convert back to the same key. */
-export function toKohya(key: string): string | undefined {
+/**
+ * The inverse of `fromKohya`; undefined if the name would not convert back to the same key.
+ * @param hasTwoEncoders whether the model has two text encoders (SDXL), and the first is called `lora_te1`.
+ */
+export function toKohya(key: string, hasTwoEncoders = false): string | undefined {
   const [component, ...path] = key.split('.');
-  const prefix = Object.entries(COMPONENTS).find(([, name]) => name === component)?.[0];
+  const found = Object.entries(KOHYA_COMPONENTS).find(([, name]) => name === component)?.[0];
+  const prefix = hasTwoEncoders && found === 'lora_te' ? 'lora_te1' : found;
   const name = `${prefix}_${path.join('_')}`;
   return fromKohya(name) === key ? name : undefined;
 }

@@ -56,10 +56,11 @@ export function encodeLoraFile(
   if (first === undefined) throw loraFault('layers', 'at least one', 'none', CHECK_LAYERS);
   const sorted = [...layers].sort((one, other) => (one.key < other.key ? -1 : 1));
   const tensors = new Map<string, SafetensorsTensor>();
+  const hasTwoEncoders = layers.some(({ key }) => key.startsWith('text_encoder_2.'));
   for (const layer of sorted) {
     const { key, loraA, loraB, alpha } = layer;
     const shapes = fileShapes(layer);
-    const names = namesOf(key, options.format);
+    const names = namesOf(key, options.format, hasTwoEncoders);
     if (tensors.has(names.a)) throw loraFault(key, 'each layer once', 'it twice', CHECK_LAYERS);
     tensors.set(names.a, matrix(key, loraA, shapes.a, options.dtype));
     tensors.set(names.b, matrix(key, loraB, shapes.b, options.dtype));
@@ -83,11 +84,15 @@ function encodeKohya(
   return encodeSafetensors({ tensors, metadata: kohyaMetadata(layers, { title, modelHash }) });
 }
 
-function namesOf(key: string, format: LoraFormat): { a: string; b: string; alpha?: string } {
+function namesOf(
+  key: string,
+  format: LoraFormat,
+  hasTwoEncoders: boolean,
+): { a: string; b: string; alpha?: string } {
   if (!/^[^.]+\../.test(key))
     throw loraFault(key, 'a key such as unet.<module>', 'no dot in it', CHECK_LAYERS);
   if (format === 'peft') return { a: `${key}.lora_A.weight`, b: `${key}.lora_B.weight` };
-  const name = toKohya(key);
+  const name = toKohya(key, hasTwoEncoders);
   if (name) return { a: `${name}.lora_down.weight`, b: `${name}.lora_up.weight`, alpha: `${name}.alpha` };
   const expected = 'a module of UNet2DConditionModel, which has a name in the style of kohya';
   throw loraFault(key, expected, 'another name', 'Write it in the format peft.');
@@ -102,7 +107,7 @@ export interface BesideLoraFile {
 }
 
 /**
- * Reads an adapter file of either style, or of diffusers before PEFT (see `parseTensorName`), in F32, F16 or BF16. Returns
+ * Reads an adapter file of either style, or of diffusers before PEFT (see `parseTensorName`), in F64, F32, F16 or BF16. Returns
  * the layers sorted by key. Alpha comes from the layer's own tensor, else from the metadata or PEFT's `adapter_config.json`;
  * if none states it, it is the rank, as in diffusers and sd-scripts.
  *
@@ -137,9 +142,9 @@ export function decodeLoraFile(
   const ofConfig = peftConfig && isBare ? readPeftConfig(peftConfig) : undefined;
   const assumed: LoraLayer[] = [];
   const read = [...layers.keys()].sort().map((key) => {
-    const { A, B, alpha } = layers.get(key) ?? {};
-    const layer = pair(A, B, `${where} ${key}`);
-    const own = alpha && floats(alpha, `${where} ${key}.alpha`);
+    const { A, B, alpha, mid } = layers.get(key) ?? {};
+    const layer = pair(A, B, mid, `${where} ${key}`);
+    const own = alpha && numbers(alpha, `${where} ${key}.alpha`);
     if (own && !(own.length === 1 && own.every((value) => value > 0))) {
       throw loraFault(`${where} ${key}.alpha`, 'one number above 0', `[${own.join(', ')}]`, SAVE_AGAIN);
     }
@@ -168,10 +173,14 @@ function notLora(where: string, names: readonly string[]): Error {
   return loraFault(where, expected, `${someOf(names)}${kind ? `: ${kind}` : ''}`, SAVE_AGAIN);
 }
 
-/** Checks that A and B fit. B is a matrix, or 1 x 1 kernels of the same numbers, regardless of A. */
+/**
+ * Checks that A and B fit. B is a matrix, or 1 x 1 kernels of the same numbers, regardless of A. With a middle kernel
+ * [rank, rank, h, w] (LoCon's Tucker form), A is 1 x 1, and both together are one kernel of that size.
+ */
 function pair(
   a: SafetensorsTensor | undefined,
   b: SafetensorsTensor | undefined,
+  mid: SafetensorsTensor | undefined,
   where: string,
 ): Pick<LoraLayer, 'loraA' | 'loraB' | 'rank'> & Pick<LoraLayer, 'kernel'> {
   if (!a || !b || !areFactors(a.shape, b.shape)) {
@@ -181,7 +190,36 @@ function pair(
   }
   const [rank, , height, width] = a.shape as [number, number, number?, number?];
   const kernel = height === undefined || width === undefined ? {} : { kernel: [height, width] as const };
-  return { loraA: floats(a, where), loraB: floats(b, where), rank, ...kernel };
+  const layer = { loraA: floats(a, where), loraB: floats(b, where), rank, ...kernel };
+  return mid ? { ...layer, ...withMiddle(layer.loraA, a.shape, mid, where) } : layer;
+}
+
+/** A and the middle kernel as one: A'[r, i, h, w] = sum over q of M[r, q, h, w] A[q, i]. */
+function withMiddle(
+  down: Float32Array,
+  downShape: readonly number[],
+  mid: SafetensorsTensor,
+  where: string,
+): Required<Pick<LoraLayer, 'loraA' | 'kernel'>> {
+  const [rank = 0, inputs = 0, ...ones] = downShape;
+  const [outer, inner, height, width] = mid.shape;
+  const fits = mid.shape.length === 4 && outer === rank && inner === rank && ones.every((size) => size === 1);
+  if (!fits || height === undefined || width === undefined) {
+    const got = `[${downShape.join(', ')}] and [${mid.shape.join(', ')}]`;
+    throw loraFault(where, 'A [rank, in, 1, 1] and a middle kernel [rank, rank, h, w]', got, SAVE_AGAIN);
+  }
+  const [middle, size] = [floats(mid, where), height * width];
+  const loraA = new Float32Array(rank * inputs * size);
+  for (let r = 0; r < rank; r++) {
+    for (let i = 0; i < inputs; i++) {
+      for (let place = 0; place < size; place++) {
+        let sum = 0;
+        for (let q = 0; q < rank; q++) sum += middle[(r * rank + q) * size + place]! * down[q * inputs + i]!;
+        loraA[(r * inputs + i) * size + place] = sum;
+      }
+    }
+  }
+  return { loraA, kernel: [height, width] };
 }
 
 function areFactors(a: readonly number[], b: readonly number[]): boolean {
@@ -212,8 +250,13 @@ function matrix(
   throw loraFault(key, 'numbers up to 65504, as fp16 can hold', `${data[beyond]}`, 'Write it as fp32.');
 }
 
+/** Numbers that may also be stored as integers. */
+function numbers(tensor: SafetensorsTensor, where: string): readonly number[] {
+  return tensor.dtype === 'I64' ? Array.from(tensor.data, Number) : [...floats(tensor, where)];
+}
+
 function floats(tensor: SafetensorsTensor, where: string): Float32Array {
   const values = floatValues(tensor);
   if (values) return values;
-  throw loraFault(where, 'F32, F16 or BF16', tensor.dtype, SAVE_AGAIN);
+  throw loraFault(where, 'F64, F32, F16 or BF16', tensor.dtype, SAVE_AGAIN);
 }

@@ -6,10 +6,12 @@ import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { isPickle, WHY_NO_PICKLE } from './read-bytes.js';
 
-const DTYPES = ['F32', 'F16', 'BF16', 'I64', 'U8'] as const;
+const DTYPES = ['F64', 'F32', 'F16', 'BF16', 'I64', 'U8'] as const;
 export type Dtype = (typeof DTYPES)[number];
 
-export const BYTES_PER_ELEMENT: Readonly<Record<Dtype, number>> = { I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1 };
+export const BYTES_PER_ELEMENT: Readonly<Record<Dtype, number>> = {
+  ...{ F64: 8, I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1 },
+};
 
 /** How the format names types, including those that are not supported here. */
 const ANY_DTYPE = /^(?:BOOL|(?:BF|F|I|U|C)\d+(?:_\w+)?)$/;
@@ -73,7 +75,7 @@ export function headerEnd(first: Uint8Array, fileBytes: number, where: string): 
  * Reads the header's JSON. Like the reference implementation (safetensors 0.8.0), it ignores unknown fields of an entry, and
  * accepts a list of the three fields as an entry and `null` as no metadata.
  *
- * Errors: TRIB_FILE if the header violates the format, a dtype is none of F32, F16, BF16, I64, U8, or the tensors overlap,
+ * Errors: TRIB_FILE if the header violates the format, a dtype is none of `DTYPES`, or the tensors overlap,
  * leave a gap, or do not fit their shapes or the file.
  * @param fileBytes the length of the whole file, which the tensors must fill.
  */

@@ -14,6 +14,7 @@ import {
 
 /** A tensor and its numbers in row-major order. F16 and BF16 are bit patterns. */
 export type SafetensorsTensor =
+  | { readonly dtype: 'F64'; readonly shape: readonly number[]; readonly data: Float64Array }
   | { readonly dtype: 'F32'; readonly shape: readonly number[]; readonly data: Float32Array }
   | { readonly dtype: 'F16' | 'BF16'; readonly shape: readonly number[]; readonly data: Uint16Array }
   | { readonly dtype: 'I64'; readonly shape: readonly number[]; readonly data: BigInt64Array }
@@ -97,9 +98,11 @@ export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors
   return { tensors, metadata };
 }
 
-/** The numbers of a tensor as float32, which is exact for F16 and BF16; null for integers. */
+/** The numbers of a tensor as float32, which is exact for F16 and BF16 and rounds F64; null for integers. */
 export function floatValues(tensor: SafetensorsTensor): Float32Array | null {
   switch (tensor.dtype) {
+    case 'F64':
+      return Float32Array.from(tensor.data);
     case 'F32':
       return tensor.data;
     case 'F16':
@@ -122,6 +125,8 @@ export function tensorOver(
   buffer: ArrayBufferLike,
 ): SafetensorsTensor {
   switch (dtype) {
+    case 'F64':
+      return { dtype, shape, data: new Float64Array(buffer) };
     case 'F32':
       return { dtype, shape, data: new Float32Array(buffer) };
     case 'F16':

@@ -108,6 +108,61 @@ describe('decodeLoraFile', () => {
     expect([...(read?.loraB ?? [])]).toEqual(values);
   });
 
+  test.each<[string, SafetensorsTensor]>([
+    ['F64', { dtype: 'F64', shape: [], data: Float64Array.of(3) }],
+    ['I64', { dtype: 'I64', shape: [], data: BigInt64Array.of(3n) }],
+    ['F16', { dtype: 'F16', shape: [1], data: encodeFloat16([3]) }],
+    ['BF16', { dtype: 'BF16', shape: [1, 1], data: Uint16Array.of(0x4040) }],
+  ])('should read an alpha that is stored as %s', (_, alpha) => {
+    const bytes = fileOf({
+      'lora_unet_input_blocks_4_1_proj_in.lora_down.weight': f32([4, 5]),
+      'lora_unet_input_blocks_4_1_proj_in.lora_up.weight': f32([3, 4]),
+      'lora_unet_input_blocks_4_1_proj_in.alpha': alpha,
+    });
+    expect(decodeLoraFile(bytes, 'file')[0]).toMatchObject({
+      key: 'unet.down_blocks.1.attentions.0.proj_in',
+      alpha: 3,
+    });
+  });
+
+  test('should read matrices in double precision, rounded', () => {
+    const data = Float64Array.of(1, 1 / 3);
+    const [read] = decodeLoraFile(
+      fileOf({
+        'unet.a.lora_A.weight': { dtype: 'F64', shape: [1, 2], data },
+        'unet.a.lora_B.weight': f32([1, 1]),
+      }),
+      'file',
+    );
+    expect(read?.loraA).toEqual(Float32Array.from(data));
+  });
+
+  test('should join the parts of a convolution in three: A and the middle kernel', () => {
+    const values = (shape: readonly number[], data: readonly number[]): SafetensorsTensor => ({
+      dtype: 'F32',
+      shape,
+      data: Float32Array.from(data),
+    });
+    const middle = Array.from({ length: 2 * 2 * 3 }, (_, i) => i + 1);
+    const [read] = decodeLoraFile(
+      fileOf({
+        'lora_unet_conv_in.lora_down.weight': values([2, 1, 1, 1], [10, 100]),
+        'lora_unet_conv_in.lora_mid.weight': values([2, 2, 1, 3], middle),
+        'lora_unet_conv_in.lora_up.weight': values([3, 2, 1, 1], [1, 2, 3, 4, 5, 6]),
+      }),
+      'file',
+    );
+    // Row r, place p: 10 M[r, 0, p] + 100 M[r, 1, p].
+    expect(read).toEqual({
+      key: 'unet.conv_in',
+      loraA: Float32Array.of(410, 520, 630, 1070, 1180, 1290),
+      loraB: Float32Array.of(1, 2, 3, 4, 5, 6),
+      rank: 2,
+      alpha: 2,
+      kernel: [1, 3],
+    });
+  });
+
   test('should read alphas and ranks that the metadata gives module by module, and the scale by the root', () => {
     const pairOf = (key: string, rank: number) => ({
       [`unet.${key}.lora_A.weight`]: f32([rank, 5]),

@@ -114,6 +114,25 @@ describe('adapter files', () => {
     );
   });
 
+  test('should call the first of two text encoders as trainers of SDXL do', () => {
+    const of = (component: string): LoraLayer => ({
+      key: `${component}.text_model.encoder.layers.0.mlp.fc1`,
+      loraA: new Float32Array(2),
+      loraB: new Float32Array(2),
+      rank: 1,
+      alpha: 1,
+    });
+    const namesOf = (...components: string[]) =>
+      [
+        ...decodeSafetensors(
+          encodeLoraFile(components.map(of), { format: 'kohya', dtype: 'fp32' }),
+          'file',
+        ).tensors.keys(),
+      ].map((name) => name.split('_text_')[0]);
+    expect(new Set(namesOf('text_encoder'))).toEqual(new Set(['lora_te']));
+    expect(new Set(namesOf('text_encoder', 'text_encoder_2'))).toEqual(new Set(['lora_te1', 'lora_te2']));
+  });
+
   test('should hold in the style of kohya what its readers ask for', () => {
     const attentionLayer: LoraLayer = {
       key: 'unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k',

@@ -19,6 +19,7 @@ const sizeOf = (axes: readonly number[]) => axes.reduce((product, axis) => produ
 const exactly = (count: number) => ({ minLength: count, maxLength: count });
 const tensor: fc.Arbitrary<SafetensorsTensor> = shape.chain((axes) =>
   fc.oneof(
+    fc.float64Array(exactly(sizeOf(axes))).map((data) => ({ dtype: 'F64' as const, shape: axes, data })),
     fc.float32Array(exactly(sizeOf(axes))).map((data) => ({ dtype: 'F32' as const, shape: axes, data })),
     fc.uint16Array(exactly(sizeOf(axes))).map((data) => ({ dtype: 'F16' as const, shape: axes, data })),
     fc.uint16Array(exactly(sizeOf(axes))).map((data) => ({ dtype: 'BF16' as const, shape: axes, data })),
