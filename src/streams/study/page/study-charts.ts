@@ -1,5 +1,5 @@
 import type { Comparison } from '../config/study-schema.js';
-import { baseOf, diversityKept } from '../results/figures-of-run.js';
+import { baseOf, diversityKept, samplesUntil } from '../results/figures-of-run.js';
 import { meanCurve, type PointFigure } from '../results/mean-curve.js';
 import type { RowRuns } from '../results/study-results.js';
 import { type StudyChart, studyChart } from './study-chart.js';
@@ -39,6 +39,11 @@ const PASSES = {
   xLabel: 'rows through the network, a gradient as three',
   xUnit: 'count' as const,
 };
+const SAMPLES: Pick<Plan, 'x' | 'xLabel' | 'xUnit'> = {
+  x: (point, run) => samplesUntil(run, point),
+  xLabel: 'pictures trained on',
+  xUnit: 'count',
+};
 const SECONDS = {
   x: ({ elapsedSeconds }: { elapsedSeconds: number }) => elapsedSeconds,
   xLabel: 'seconds of work',
@@ -62,6 +67,13 @@ const PLANS: readonly Plan[] = [
     name: 'alignment-by-passes',
     title: 'Verified alignment by rows through the network',
     ...PASSES,
+    ...ALIGNMENT,
+    ...CURVES,
+  },
+  {
+    name: 'alignment-by-samples',
+    title: 'Verified alignment by pictures trained on',
+    ...SAMPLES,
     ...ALIGNMENT,
     ...CURVES,
   },

@@ -11,7 +11,9 @@ import {
   FINAL_HELD_OUT,
   FINAL_REWARD,
   FINAL_TRAIN,
+  PASSES,
   type RunFigure,
+  SAMPLES,
   SECONDS,
 } from '../results/figures-of-run.js';
 import { rowHealth } from '../results/row-health.js';
@@ -48,7 +50,8 @@ export function studyPage(page: StudyPage): string {
       `A cell is the mean over the seeds with its 95 % interval by Student's t; one seed has no interval. Verified alignment
       is the share of pictures that an exact verifier finds to show what was asked for; it is never trained on. The
       reward is the mean on training prompts. Diversity kept is that of held-out prompts, as a share of the base
-      model's. Seconds are those of training, evaluations between the base model's and the last one included.
+      model's. Samples are pictures that were trained on. Passes are rows through the network, a gradient step counted as
+      three. Seconds are those of training, evaluations between the base model's and the last one included.
       Differences of many rows are not corrected for their number.`,
     ),
     ...(charts.length === 0 ? [] : ['## Charts\n']),
@@ -118,6 +121,8 @@ function mainTable(rows: readonly RowRuns[]): string {
     ['training, %', FINAL_TRAIN],
     ['reward', FINAL_REWARD],
     ['diversity kept, %', FINAL_DIVERSITY_KEPT],
+    ['samples', SAMPLES],
+    ['passes, thousands', PASSES],
     ['seconds', SECONDS],
   ];
   return table([
@@ -145,6 +150,7 @@ function comparison(section: Comparison, named: (name: string) => RowRuns | unde
       over(row, FINAL_HELD_OUT),
       ...columns.map((figure) => writeDifference(compared.difference(figure), figure)),
       writeWhole(compared.queriesToReach),
+      writeWhole(compared.samplesToReach),
       ...(isCounted ? [writeWhole(compared.passesToReach)] : []),
     ];
   });
@@ -161,6 +167,7 @@ function comparison(section: Comparison, named: (name: string) => RowRuns | unde
         'Δ diversity kept',
         'Δ reward',
         'queries',
+        'samples',
         ...(isCounted ? ['passes'] : []),
       ],
       [
@@ -169,6 +176,7 @@ function comparison(section: Comparison, named: (name: string) => RowRuns | unde
         over(baseline, FINAL_HELD_OUT),
         ...columns.map(() => ''),
         writeWhole(own.queriesToReach),
+        writeWhole(own.samplesToReach),
         ...(isCounted ? [writeWhole(own.passesToReach)] : []),
       ],
       ...lines,
@@ -176,7 +184,7 @@ function comparison(section: Comparison, named: (name: string) => RowRuns | unde
     paragraph(
       `Δ: the row less the baseline, paired by seed, with 95 % interval; percentages in points. Queries: reward queries after
       which the mean held-out curve of the paired seeds, read between its evaluations by straight lines, first reaches
-      what the baseline ends with; a dash where it does not.${isCounted ? ' Passes: the same in rows through the network; a gradient step counts as three passes.' : ''}`,
+      what the baseline ends with; a dash where it does not. Samples${isCounted ? ' and passes' : ''}: the same in their count.`,
     ),
   ].join('\n');
 }

@@ -1,7 +1,7 @@
 import { type Estimate, estimate, meanOf } from './estimate.js';
-import { FINAL_HELD_OUT, type RunFigure } from './figures-of-run.js';
-import { firstReached, meanCurve } from './mean-curve.js';
-import type { EvaluationPoint, RunResult } from './run-result.js';
+import { FINAL_HELD_OUT, type RunFigure, samplesUntil } from './figures-of-run.js';
+import { firstReached, meanCurve, type PointFigure } from './mean-curve.js';
+import type { RunResult } from './run-result.js';
 
 /** A row against the baseline row, over the seeds that both have. */
 interface RowComparison {
@@ -15,6 +15,8 @@ interface RowComparison {
   readonly queriesToReach: number | null;
   /** The same in passes of one row through the network; null also where they were not counted. */
   readonly passesToReach: number | null;
+  /** The same in pictures that were trained on. */
+  readonly samplesToReach: number | null;
 }
 
 /** Compares the runs of a row with those of the baseline row, paired by seed; unpaired runs do not count. */
@@ -34,12 +36,13 @@ export function compareRows(row: readonly RunResult[], baseline: readonly RunRes
       ),
     queriesToReach: costToReach(pairs, ({ rewardQueries }) => rewardQueries),
     passesToReach: costToReach(pairs, ({ networkPasses }) => networkPasses),
+    samplesToReach: costToReach(pairs, (point, run) => samplesUntil(run, point)),
   };
 }
 
 function costToReach(
   pairs: readonly { readonly run: RunResult; readonly other: RunResult }[],
-  cost: (point: EvaluationPoint) => number | null,
+  cost: PointFigure,
 ): number | null {
   const targets = pairs.map(({ other }) => FINAL_HELD_OUT.of(other)).filter((target) => target !== null);
   if (targets.length === 0 || targets.length < pairs.length) return null;

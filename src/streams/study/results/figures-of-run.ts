@@ -23,6 +23,12 @@ export function diversityKept(run: RunResult, point: EvaluationPoint): number | 
   return !before || diversity === null ? null : diversity / before;
 }
 
+/** Pictures that were trained on until a point, each counted once. */
+export function samplesUntil(run: RunResult, { round }: EvaluationPoint): number {
+  const before = run.rounds.filter((one) => one.round < round);
+  return before.reduce((sum, { selectedSamples }) => sum + selectedSamples, 0);
+}
+
 const percent = (of: RunFigure['of']): RunFigure => ({ of, factor: 100, decimals: 1 });
 
 export const BASE_HELD_OUT = percent((run) => baseOf(run).heldOut.verifiedAlignment);
@@ -35,4 +41,6 @@ export const FINAL_REWARD: RunFigure = {
   factor: 1,
   decimals: 3,
 };
+export const SAMPLES: RunFigure = { of: (run) => samplesUntil(run, finalOf(run)), factor: 1, decimals: 0 };
+export const PASSES: RunFigure = { of: (run) => finalOf(run).networkPasses, factor: 1e-3, decimals: 0 };
 export const SECONDS: RunFigure = { of: (run) => finalOf(run).elapsedSeconds, factor: 1, decimals: 0 };

@@ -36,27 +36,27 @@ describe('studyPage', () => {
   test('should give every row its means with intervals, and one seed none', () => {
     // Plain ends with 0.5 and 0.7 on held-out prompts: mean 0.6, 12.7062 x 0.1. Diversity kept: 1 and 0.8.
     expect(linesOf(page, '| Plain |')[0]).toBe(
-      '| Plain | 2 | 20.0 ± 0.0 | 60.0 ± 127.1 | 30.0 ± 0.0 | 70.0 ± 127.1 | 0.350 ± 0.635 | 90.0 ± 127.1 | 128 ± 0 |',
+      '| Plain | 2 | 20.0 ± 0.0 | 60.0 ± 127.1 | 30.0 ± 0.0 | 70.0 ± 127.1 | 0.350 ± 0.635 | 90.0 ± 127.1 | 6 ± 0 | 5 ± 0 | 128 ± 0 |',
     );
     expect(linesOf(page, '| Fast |')[0]).toBe(
-      '| Fast | 1 of 2 | 20.0 (one seed) | 70.0 (one seed) | 30.0 (one seed) | 80.0 (one seed) | 0.400 (one seed) | 100.0 (one seed) | 128 (one seed) |',
+      '| Fast | 1 of 2 | 20.0 (one seed) | 70.0 (one seed) | 30.0 (one seed) | 80.0 (one seed) | 0.400 (one seed) | 100.0 (one seed) | 6 (one seed) | 5 (one seed) | 128 (one seed) |',
     );
   });
 
   test('should compare with the baseline by pairs of seeds', () => {
     expect(linesOf(page, '| Plain (baseline) |')).toEqual([
-      '| Plain (baseline) |  | 60.0 ± 127.1 |  |  |  |  | 256 | 5,120 |',
+      '| Plain (baseline) |  | 60.0 ± 127.1 |  |  |  |  | 256 | 6 | 5,120 |',
     ]);
     // Seed 1 alone: 0.7 - 0.5. Its curve passes 0.5 a third of the way from 128 to 256.
     expect(linesOf(page, '| Fast |')[1]).toBe(
-      '| Fast | 1 | 70.0 (one seed) | +20.0 (one seed) | +20.0 (one seed) | ±0.0 (one seed) | +0.100 (one seed) | 171 | 3,413 |',
+      '| Fast | 1 | 70.0 (one seed) | +20.0 (one seed) | +20.0 (one seed) | ±0.0 (one seed) | +0.100 (one seed) | 171 | 6 | 3,413 |',
     );
     // Earlier programs did not count rows.
     const runs = RESULTS.runs.map((run) => ({
       ...run,
       points: run.points.map((one) => ({ ...one, networkPasses: null })),
     }));
-    expect(linesOf(pageOf({ ...RESULTS, runs }), '| Plain (baseline) |')[0]).toMatch(/ 256 \|$/);
+    expect(linesOf(pageOf({ ...RESULTS, runs }), '| Plain (baseline) |')[0]).toMatch(/ 256 \| 6 \|$/);
     expect(page).toContain('## Speed\n\nIs fast better?\n');
   });
 
@@ -108,7 +108,7 @@ describe('studyPage', () => {
 
   test('should be a page also where nothing has run', () => {
     const empty = pageOf({ ...RESULTS, runs: [], failures: [] });
-    expect(linesOf(empty, '| Plain |')[0]).toBe('| Plain | 0 of 2 | – | – | – | – | – | – | – |');
+    expect(linesOf(empty, '| Plain |')[0]).toBe('| Plain | 0 of 2 | – | – | – | – | – | – | – | – | – |');
     expect(empty).not.toContain('## Charts');
   });
 });
@@ -116,10 +116,11 @@ describe('studyPage', () => {
 describe('studyCharts', () => {
   const charts = studyCharts(rowRuns(study, RESULTS));
 
-  test('should be seven, well-formed, with axes and a legend', () => {
+  test('should be eight, well-formed, with axes and a legend', () => {
     expect(charts.map(({ name }) => name)).toEqual([
       'alignment-by-queries.svg',
       'alignment-by-passes.svg',
+      'alignment-by-samples.svg',
       'alignment-by-seconds.svg',
       'reward-by-queries.svg',
       'reward-by-seconds.svg',

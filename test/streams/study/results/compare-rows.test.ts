@@ -62,6 +62,15 @@ describe('compareRows', () => {
     });
   });
 
+  test('should count the pictures that were trained on until then', () => {
+    const [round] = runResult('fast', 1, []).rounds;
+    if (!round) throw new Error('the example has a round');
+    const rounds = [10, 30].map((selectedSamples, index) => ({ ...round, round: index, selectedSamples }));
+    const fast = [runResult('fast', 1, [0.2, 0.4, 0.8], { rounds })];
+    // After the first round 10, after the second 40, and half of the way between.
+    expect(compareRows(fast, [runResult('plain', 1, [0.2, 0.3, 0.6])]).samplesToReach).toBeCloseTo(25, 9);
+  });
+
   test('should read off when the mean curve reaches what the baseline ends with', () => {
     // Means 0.2, 0.5, 0.75 of the row; the pairs of the baseline end with 0.6: 128 + 128 x 0.1 / 0.25.
     expect(compareRows(row, baseline).queriesToReach).toBeCloseTo(179.2, 9);
