@@ -9,7 +9,7 @@ import type { ResolvedConfig } from '../streams/config/schema/topology-schema.js
 import type { RunEvent, RunProgress } from '../streams/messages/run-events.js';
 import { readPromptLists } from '../streams/prompt-files/read-prompts.js';
 import type { ServeDesk } from '../streams/run/opening/open-gateway.js';
-import { gridPrompts } from '../streams/run/sample-grid.js';
+import { gridPrompts, textsOf } from '../streams/run/sample-grid.js';
 import { processName } from '../streams/transport/process-name.js';
 import { openGatewayServer } from './open-gateway-server.js';
 
@@ -110,7 +110,7 @@ function atMostEvery<Roles>(milliseconds: number, ask: () => Promise<Roles>) {
 /** Prompts that the model can draw; none where the files cannot be read here. */
 async function examplesOf(config: ResolvedConfig): Promise<string[]> {
   try {
-    return gridPrompts(await readPromptLists(config));
+    return textsOf(gridPrompts(await readPromptLists(config)));
   } catch {
     return [];
   }

@@ -2,7 +2,8 @@
 
 The tiny pipelines of test/fixtures/stable-diffusion are loaded with other keys in scheduler_config.json, get DDIM by
 `DDIMScheduler.from_config(pipe.scheduler.config)`, and draw two prompts from the noise of that folder: guidance of 0 and
-0.5, a `steps_offset` and a `clip_sample` that the pipeline corrects or not, and `set_alpha_to_one` at eta 0 and 1.
+0.5, a `steps_offset` and a `clip_sample` that the pipeline corrects or not, `set_alpha_to_one` at eta 0 and 1, and a
+negative prompt.
 
     pip install -r tools/reference/requirements.txt
     python tools/reference/pipeline_pictures.py [output file]
@@ -36,6 +37,8 @@ CASES = {
     "set_alpha_to_one": {"pipeline": "sd1", "scheduler": {"set_alpha_to_one": True}},
     "set_alpha_to_one at eta 0": {"pipeline": "sd1", "scheduler": {"set_alpha_to_one": True}, "eta": 0.0},
     "no set_alpha_to_one of SDXL": {"pipeline": "sdxl", "scheduler": {"set_alpha_to_one": None}},
+    "negative prompt": {"pipeline": "sd1", "negativePrompt": "blurry, low quality"},
+    "negative prompt of SDXL": {"pipeline": "sdxl", "negativePrompt": "blurry, low quality"},
 }
 
 
@@ -64,10 +67,11 @@ def open_pipeline(folder, name, changes):
     return pipeline
 
 
-def draw(pipeline, noise, guidance_scale, eta):
+def draw(pipeline, noise, guidance_scale, eta, negative_prompt):
     pipeline.scheduler.take(noise["steps"])
     images = pipeline(
         PROMPTS,
+        negative_prompt=None if negative_prompt is None else [negative_prompt] * len(PROMPTS),
         num_inference_steps=NUM_STEPS,
         guidance_scale=guidance_scale,
         eta=eta,
@@ -86,7 +90,7 @@ def main(output=FIXTURES / "pipeline-pictures.safetensors"):
         case = {"scheduler": {}, "guidanceScale": 3.0, "eta": 1.0, **case}
         with tempfile.TemporaryDirectory() as folder:
             pipeline = open_pipeline(pathlib.Path(folder) / "model", case["pipeline"], case["scheduler"])
-            pictures[name] = draw(pipeline, noise, case["guidanceScale"], case["eta"])
+            pictures[name] = draw(pipeline, noise, case["guidanceScale"], case["eta"], case.get("negativePrompt"))
         cases[name] = case
     versions = {module.__name__: module.__version__ for module in (torch, diffusers, transformers)}
     about = dict(prompts=PROMPTS, numSteps=NUM_STEPS, seed=SEED, cases=cases, versions=versions)

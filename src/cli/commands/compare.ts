@@ -7,7 +7,7 @@ import { adapterPathOf } from '../../streams/directory/adapter-path.js';
 import { newestConfigPath } from '../../streams/directory/saved-config.js';
 import { readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import type { PictureColumn } from '../../streams/report/sample-rows.js';
-import { drawPrompts, gridPrompts } from '../../streams/run/sample-grid.js';
+import { drawPrompts, gridPrompts, textsOf } from '../../streams/run/sample-grid.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
 import { collect } from '../input/options.js';
 import { printWarnings } from '../output/log.js';
@@ -51,7 +51,9 @@ async function drawAll(
   const adapters = await Promise.all(runs.map(({ path }) => adapterPathOf(path)));
   const [first] = configs;
   if (!first) return [];
-  const prompts = asked.length > 0 ? asked : gridPrompts(await readPromptLists(first));
+  const rows =
+    asked.length > 0 ? asked.map((prompt) => ({ prompt })) : gridPrompts(await readPromptLists(first));
+  const prompts = textsOf(rows);
   const policies = [
     { label: 'base', config: first, adapter: first.model.startFrom ?? null },
     ...runs.map(({ label }, index) => ({
@@ -68,7 +70,7 @@ async function drawAll(
     const sampler = await startSampler({ ...config, evaluation }, printWarnings, adapter);
     try {
       const parameters = sampler.fileParameters ?? sampler.baseParameters;
-      columns.push({ label, prompts, png: await drawPrompts(sampler, { version: 0, parameters }, prompts) });
+      columns.push({ label, prompts, png: await drawPrompts(sampler, { version: 0, parameters }, rows) });
     } finally {
       await sampler.close();
     }

@@ -18,6 +18,7 @@ interface SampleOptions {
   readonly seed: number;
   readonly steps: number;
   readonly guidance: number;
+  readonly negative?: string;
   readonly scale: number;
   readonly threads: number;
 }
@@ -41,6 +42,7 @@ export function addSampleCommand(program: Command): void {
     .option('--seed <n>', 'seed of the noise', whole(0, 2 ** 32 - 1), 1234)
     .option('--steps <n>', 'sampler steps', whole(2, 1000), 10)
     .option('--guidance <w>', 'classifier-free guidance; values up to 1 switch it off', between(0, 100), 2)
+    .option('--negative <text>', 'what guidance leads away from, in place of the empty prompt')
     .option('--scale <n>', 'enlargement of the pictures', whole(1, 64), 4)
     .option('--threads <n>', 'threads that compute', whole(1, 1024), 2)
     .action(sample);
@@ -54,6 +56,7 @@ async function sample(options: SampleOptions): Promise<void> {
     if (prompt.trim() === '') throw noWords();
     tokenizer.encode(prompt);
   }
+  if (options.negative !== undefined) tokenizer.encode(options.negative);
   const config = topologySchema.parse({
     version: CONFIG_VERSION,
     name: 'sample',
@@ -64,6 +67,7 @@ async function sample(options: SampleOptions): Promise<void> {
         type: 'sampler',
         numInferenceSteps: options.steps,
         guidanceScale: options.guidance,
+        negativePrompt: options.negative,
         numBranches: 1,
         groupsPerBatch: Math.min(MAX_BATCH, prompts.length * images),
       },
@@ -74,7 +78,7 @@ async function sample(options: SampleOptions): Promise<void> {
   try {
     const parameters = sampler.fileParameters ?? sampler.baseParameters;
     const png = await sampler.withPolicy({ version: 0, parameters }, (call) =>
-      call.sampleGrid({ prompts, columns: images, scale }),
+      call.sampleGrid({ prompts: prompts.map((prompt) => ({ prompt })), columns: images, scale }),
     );
     await writeFileAtomic(out, png);
   } finally {

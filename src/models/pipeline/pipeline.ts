@@ -28,6 +28,8 @@ export interface Pipeline {
    * empty prompt is the unconditional one.
    */
   embedPrompt(prompt: string): Promise<Float32Array>;
+  /** The same for what guidance leads away from: a negative prompt, else that of the pipeline, else the empty prompt. */
+  embedNegative(negativePrompt?: string): Promise<Float32Array>;
   /** Turns rows of such embeddings into the network's inputs. */
   readonly conditioning: Conditioning;
   /** Turns final latents [B, C, H, W] into pictures [B, 3, H', W'] in [-1, 1]. */
@@ -35,10 +37,21 @@ export interface Pipeline {
   release(): Promise<void>;
 }
 
+interface PipelineOptions {
+  /** Takes the place of the empty prompt under guidance, where a prompt has none of its own. */
+  readonly negativePrompt?: string | undefined;
+}
+
 /** Opens a pipeline folder. Errors: TRIB_MODEL or TRIB_FILE, naming the file that is missing or not what is needed. */
-export async function openPipeline(engine: Engine, path: string): Promise<Pipeline> {
+export async function openPipeline(
+  engine: Engine,
+  path: string,
+  { negativePrompt: common = '' }: PipelineOptions = {},
+): Promise<Pipeline> {
   const folder = await readPipelineFolder(path);
   const encoder = await openPromptEncoder(engine, folder);
+  // A word that the model does not know is said before anything is drawn.
+  if (common !== '') encoder.tokenizer.encode(common);
   const { family, config } = folder.denoiser;
   const { channels, sampleSize } = config;
   const latentShape = [channels, ...sampleSize] as const;
@@ -47,21 +60,24 @@ export async function openPipeline(engine: Engine, path: string): Promise<Pipeli
   const embeddings = new Map<string, Float32Array>();
   const pictureSize = sampleSize.map((size) => size * (folder.vaeDecoder?.config.upscaling ?? 1));
 
+  async function embedPrompt(prompt: string): Promise<Float32Array> {
+    const known = embeddings.get(prompt);
+    embeddings.delete(prompt);
+    const embeds = known ?? (await encoder.embed(prompt));
+    embeddings.set(prompt, embeds);
+    const [oldest] = embeddings.keys();
+    if (embeddings.size > EMBEDDINGS_KEPT && oldest !== undefined) embeddings.delete(oldest);
+    return embeds;
+  }
+
   return {
     folder,
     tokenizer: encoder.tokenizer,
     schedule: createNoiseSchedule(folder.scheduler),
     latentShape,
     embedsShape,
-    async embedPrompt(prompt) {
-      const known = embeddings.get(prompt);
-      embeddings.delete(prompt);
-      const embeds = known ?? (await encoder.embed(prompt));
-      embeddings.set(prompt, embeds);
-      const [oldest] = embeddings.keys();
-      if (embeddings.size > EMBEDDINGS_KEPT && oldest !== undefined) embeddings.delete(oldest);
-      return embeds;
-    },
+    embedPrompt,
+    embedNegative: (negativePrompt = common) => embedPrompt(negativePrompt),
     conditioning: createConditioning(family.conditioning(config, embedsShape), embedsShape, pictureSize),
     async imageShape() {
       if (!decoder) return latentShape;

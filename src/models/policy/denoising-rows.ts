@@ -46,7 +46,7 @@ export function denoisingPairUnits(
   return noisedUnits(pipeline, pairs, timestepsPerSample, key);
 }
 
-type NoisedSample = Pick<TrainingSample, 'prompt' | 'advantage' | 'trajectory'>;
+type NoisedSample = Pick<TrainingSample, 'prompt' | 'negativePrompt' | 'advantage' | 'trajectory'>;
 
 /** Samples of one unit are noised alike. */
 function noisedUnits(
@@ -67,7 +67,7 @@ function noisedUnits(
       const noise = noises.normal(size);
       const { signalScale, noiseScale, target, predOriginalSample } = forwardProcess(schedule, timestep);
       const scalars = { ...predOriginalSample, signalScale, noiseScale };
-      const rowOf = ({ prompt, advantage, trajectory }: NoisedSample): TrainingRow => {
+      const rowOf = ({ trajectory, advantage, prompt, negativePrompt }: NoisedSample): TrainingRow => {
         const cleanLatents = trajectory.latents.subarray(-size);
         const mix = (original: number, noisy: number) =>
           cleanLatents.map((value, place) => original * value + noisy * noise[place]!);
@@ -76,7 +76,8 @@ function noisedUnits(
           cleanLatents,
           target: mix(target.originalCoefficient, target.noiseCoefficient),
         });
-        return { prompt, step: null, timestep, weight, advantage, scalars, latents };
+        const texts = { prompt, ...(negativePrompt !== undefined && { negativePrompt }) };
+        return { ...texts, step: null, timestep, weight, advantage, scalars, latents };
       };
       return { timestep, rows: unit.map(rowOf) };
     }),

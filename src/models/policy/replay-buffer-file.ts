@@ -18,10 +18,11 @@ type Column = (typeof INDEX_COLUMNS)[number] | (typeof NUMBER_COLUMNS)[number];
 
 /**
  * Returns the bytes of a buffer: `latents` [R, D] F32, the columns [N] I64 (`logProb` and `reward` as the bits of float64,
- * which the format's readers may not know), and the prompts as JSON in the metadata. Equal buffers give equal bytes.
+ * which the format's readers may not know), and the prompts as JSON in the metadata: a text, or a pair of prompt and negative
+ * prompt. Equal buffers give equal bytes.
  */
 export function encodeReplayBuffer(buffer: ReplayBuffer): Uint8Array {
-  const prompts = new Map<string, number>();
+  const prompts = new Map<string, { readonly place: number; readonly texts: PromptTexts }>();
   const rows: Float32Array[] = [];
   const columns: Record<Column, number[]> = {
     prompt: [],
@@ -32,9 +33,11 @@ export function encodeReplayBuffer(buffer: ReplayBuffer): Uint8Array {
     logProb: [],
     reward: [],
   };
-  for (const { prompt, latents, nextLatents, ...numbers } of buffer) {
-    const place = prompts.get(prompt) ?? prompts.size;
-    prompts.set(prompt, place);
+  for (const { prompt, negativePrompt, latents, nextLatents, ...numbers } of buffer) {
+    const texts = negativePrompt === undefined ? prompt : ([prompt, negativePrompt] as const);
+    const key = JSON.stringify(texts);
+    const { place } = prompts.get(key) ?? { place: prompts.size };
+    prompts.set(key, { place, texts });
     columns.prompt.push(place);
     if (!sameBits(rows.at(-1), latents)) rows.push(latents);
     columns.before.push(rows.length - 1);
@@ -52,7 +55,10 @@ export function encodeReplayBuffer(buffer: ReplayBuffer): Uint8Array {
     tensors.set(name, { dtype: 'I64', shape: [buffer.length], data });
   for (const name of INDEX_COLUMNS) column(name, BigInt64Array.from(columns[name], BigInt));
   for (const name of NUMBER_COLUMNS) column(name, new BigInt64Array(Float64Array.from(columns[name]).buffer));
-  return encodeSafetensors({ tensors, metadata: { prompts: JSON.stringify([...prompts.keys()]) } });
+  return encodeSafetensors({
+    tensors,
+    metadata: { prompts: JSON.stringify([...prompts.values()].map(({ texts }) => texts)) },
+  });
 }
 
 /**
@@ -87,7 +93,7 @@ export function decodeReplayBuffer(bytes: Uint8Array, where: string): ReplayBuff
   const [logProbs, rewards] = [numbers('logProb'), numbers('reward')];
   const row = (index: number) => table.data.subarray(index * size, (index + 1) * size);
   return steps.map((step, index) => ({
-    prompt: at(prompts, at(promptOf, index)),
+    ...textsOf(at(prompts, at(promptOf, index))),
     step,
     latents: row(at(before, index)),
     nextLatents: row(at(after, index)),
@@ -106,9 +112,18 @@ function sameBits(left: Float32Array | undefined, right: Float32Array): boolean 
 const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) =>
   new Uint8Array(buffer, byteOffset, byteLength);
 
-function parsePrompts(text: string | undefined, where: string): readonly string[] {
+type PromptTexts = z.output<typeof promptTexts>;
+const promptTexts = z.union([z.string(), z.tuple([z.string(), z.string()]).readonly()]);
+
+function textsOf(texts: PromptTexts): { readonly prompt: string; readonly negativePrompt?: string } {
+  if (typeof texts === 'string') return { prompt: texts };
+  const [prompt, negativePrompt] = texts;
+  return { prompt, negativePrompt };
+}
+
+function parsePrompts(text: string | undefined, where: string): readonly PromptTexts[] {
   try {
-    return z.array(z.string()).parse(JSON.parse(text ?? ''));
+    return z.array(promptTexts).parse(JSON.parse(text ?? ''));
   } catch {
     throw foreignState(`${where} prompts`, 'a list of texts in JSON', text?.slice(0, 60) ?? 'none');
   }

@@ -9,6 +9,7 @@ import type { CounterRandom } from '../random/counter-random.js';
 /** One sampler step of one trajectory, and the reward of its picture. */
 export interface Transition {
   readonly prompt: string;
+  readonly negativePrompt?: string;
   /** Sampler step, from 0. */
   readonly step: number;
   /** x before the step: [C, H, W], flat. */

@@ -16,7 +16,7 @@ export interface StepPlan {
 
 /** Returns the trained steps of a sample's own path, in order, each with the advantage of its edge as its reward. */
 export function transitionsOf(
-  { prompt, advantage, stepAdvantages, trajectory }: TrainingSample,
+  { prompt, negativePrompt, advantage, stepAdvantages, trajectory }: TrainingSample,
   trainedSteps: readonly number[],
   policyVersion: number,
 ): Transition[] {
@@ -28,6 +28,7 @@ export function transitionsOf(
       const index = step - firstStep;
       return {
         prompt,
+        ...(negativePrompt !== undefined && { negativePrompt }),
         step,
         latents: latents.subarray(index * rowSize, (index + 1) * rowSize),
         nextLatents: latents.subarray((index + 1) * rowSize, (index + 2) * rowSize),
@@ -103,7 +104,7 @@ function weightsOf({ coefficients, trainedSteps, weights }: StepPlan): readonly 
 }
 
 function rowOf(
-  { prompt, step, latents, nextLatents, logProb }: Transition,
+  { prompt, negativePrompt, step, latents, nextLatents, logProb }: Transition,
   advantage: number,
   weight: number,
   { coefficients }: StepPlan,
@@ -118,6 +119,7 @@ function rowOf(
   const { timestep, sampleCoefficient, outputCoefficient, stdDevT } = coefficient;
   return {
     prompt,
+    ...(negativePrompt !== undefined && { negativePrompt }),
     step,
     timestep,
     weight,

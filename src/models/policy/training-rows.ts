@@ -12,6 +12,8 @@ import { elementCount, float32 } from '../tensor.js';
 export interface TrainingSample {
   readonly groupId: string;
   readonly prompt: string;
+  /** As in `RolloutRequest`. */
+  readonly negativePrompt?: string;
   readonly advantage: number;
   /** One per step of the trajectory; null where `advantage` holds for all of them. */
   readonly stepAdvantages: readonly number[] | null;
@@ -21,6 +23,7 @@ export interface TrainingSample {
 /** One row of a minibatch. */
 export interface TrainingRow {
   readonly prompt: string;
+  readonly negativePrompt?: string;
   /** Sampler step of a trajectory; null for a noised picture. */
   readonly step: number | null;
   readonly timestep: number;
@@ -84,10 +87,12 @@ export async function rowFeeds(
   const size = rows.length;
   const latents = rows.map((row) => row.latents());
   const embeds = await Promise.all(rows.map(({ prompt }) => pipeline.embedPrompt(prompt)));
-  const empty = guided ? await pipeline.embedPrompt('') : undefined;
+  const negatives = guided
+    ? await Promise.all(rows.map(({ negativePrompt }) => pipeline.embedNegative(negativePrompt)))
+    : [];
   const twice = <Value>(values: readonly Value[]) => (guided ? [...values, ...values] : values);
   const timesteps = twice(rows.map(({ timestep }) => timestep));
-  const conditioning = pipeline.conditioning(empty ? [...rows.map(() => empty), ...embeds] : embeds);
+  const conditioning = pipeline.conditioning([...negatives, ...embeds]);
   const stack = (parts: readonly Float32Array[]) =>
     float32(concat(parts, elementCount(pipeline.latentShape)), [parts.length, ...pipeline.latentShape]);
   const column = (values: readonly number[]) => float32(values, [size]);

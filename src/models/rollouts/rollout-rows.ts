@@ -9,6 +9,7 @@ export interface RowOwner {
   readonly groupIndex: number;
   readonly branch: number;
   readonly prompt: string;
+  readonly negativePrompt?: string;
 }
 
 /** The rows of a batch, with their prompt embeddings. */
@@ -20,12 +21,12 @@ interface Rows {
 
 /** Gathers the prompt embeddings of all rows. */
 export async function embedRows(pipeline: Pipeline, owners: readonly RowOwner[]): Promise<Rows> {
-  const empty = await pipeline.embedPrompt('');
-  const unconditional = new Float32Array(owners.length * empty.length);
-  const conditional = new Float32Array(owners.length * empty.length);
-  for (const [row, { prompt }] of owners.entries()) {
-    unconditional.set(empty, row * empty.length);
-    conditional.set(await pipeline.embedPrompt(prompt), row * empty.length);
+  const { length } = await pipeline.embedNegative();
+  const unconditional = new Float32Array(owners.length * length);
+  const conditional = new Float32Array(owners.length * length);
+  for (const [row, { prompt, negativePrompt }] of owners.entries()) {
+    unconditional.set(await pipeline.embedNegative(negativePrompt), row * length);
+    conditional.set(await pipeline.embedPrompt(prompt), row * length);
   }
   return { owners, unconditional, conditional };
 }

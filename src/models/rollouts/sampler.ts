@@ -37,6 +37,8 @@ export interface SamplerSettings extends ForkSettings, StochasticSettings {
 export interface RolloutRequest {
   readonly groupIndex: number;
   readonly prompt: string;
+  /** Of this prompt; absent where that of the pipeline holds. */
+  readonly negativePrompt?: string;
 }
 
 /** The path of one leaf: what it does not share with an earlier leaf of its tree. */

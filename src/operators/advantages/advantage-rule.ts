@@ -1,6 +1,7 @@
 import { at } from '../../at.js';
 import { entriesOf } from '../../catalog.js';
 import { number } from '../../fields.js';
+import { negativePart } from '../../prompt-metadata.js';
 import type { RewardedGroup, RuleStatistics, SelectedSample } from '../records/records.js';
 import type { AdvantageHistory } from './advantage-history.js';
 
@@ -49,10 +50,19 @@ export function sampleOf<Trajectory>(
   advantage: number,
   stepAdvantages: readonly number[] | null = null,
 ): SelectedSample<Trajectory> {
-  const { groupId, prompt, branches, rewards } = group;
+  const { groupId, prompt, metadata, branches, rewards } = group;
   const reward = at(rewards, branch);
   const trajectory = at(branches, branch);
-  return { groupId, prompt, branch, reward, advantage, stepAdvantages, trajectory };
+  return {
+    groupId,
+    prompt,
+    ...negativePart(metadata),
+    branch,
+    reward,
+    advantage,
+    stepAdvantages,
+    trajectory,
+  };
 }
 
 /** Whether several branches all have the same reward: the group has nothing to learn from. */

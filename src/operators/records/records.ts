@@ -27,7 +27,7 @@ export interface PromptTicket {
   readonly groupIndex: number;
   readonly round: number;
   readonly prompt: string;
-  /** What its file or sender adds to the prompt, for reward sources alone. */
+  /** What its file or sender adds to the prompt, such as a negative prompt (`negativePart`); reward sources receive it. */
   readonly metadata?: PromptMetadata;
   /** The id of the incoming prompt; absent where prompts come from a file. */
   readonly sourceId?: string;
@@ -105,6 +105,8 @@ export interface DeadLetter<Message> {
 export interface SelectedSample<Trajectory> {
   readonly groupId: string;
   readonly prompt: string;
+  /** Of the prompt's metadata; absent if it has none of its own. */
+  readonly negativePrompt?: string;
   /** Index of the branch in its group. */
   readonly branch: number;
   readonly reward: number;

@@ -3,7 +3,7 @@
 import { at } from '../../at.js';
 import type { TrainingSample } from '../../models/policy/training-rows.js';
 import { isReward } from '../../operators/records/reward-fault.js';
-import { metadataPart } from '../../prompt-metadata.js';
+import { metadataPart, negativePart } from '../../prompt-metadata.js';
 import type { PolicySnapshot } from '../messages/messages.js';
 import type { ListedPrompt } from '../messages/prompts.js';
 import type { ScorePictures } from '../stages/reward/scorers.js';
@@ -41,7 +41,11 @@ export async function probePolicy(
   { sampler, score, prompts, maxMagnitude, signal }: ProbeOptions,
   { policy, trainedSteps, isReference }: Probed,
 ): Promise<Probe> {
-  const requests = prompts.map(({ prompt }, groupIndex) => ({ groupIndex, prompt }));
+  const requests = prompts.map(({ prompt, metadata }, groupIndex) => ({
+    groupIndex,
+    prompt,
+    ...negativePart(metadata),
+  }));
   const { groups, outputChange } = await sampler.withPolicy(policy, (call) =>
     call.probe({ requests, trainedSteps, isReference }, { signal }),
   );
@@ -57,6 +61,7 @@ export async function probePolicy(
   const samples = branches.map(({ trajectory }, index) => ({
     groupId: `probe-${index}`,
     prompt: at(prompts, index).prompt,
+    ...negativePart(at(prompts, index).metadata),
     advantage: 0,
     stepAdvantages: null,
     trajectory,

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
+import { negativePart } from '../../prompt-metadata.js';
 import { rewardNameFault } from '../config/resolved/named-rewards.js';
 import { mergedSources } from '../config/resolved/prompt-sources.js';
 import { stageOf } from '../config/resolved/stage-of.js';
@@ -51,6 +52,8 @@ export function readPrompts(
     check: (listed) => {
       checkRewards(listed);
       check(listed.prompt);
+      const { negativePrompt } = negativePart(listed.metadata);
+      if (negativePrompt !== undefined) check(negativePrompt);
     },
   });
 }

@@ -7,7 +7,7 @@ import type { PictureStatistics } from '../../models/images/picture-statistics.j
 import { spreadOf } from '../../models/numeric/spread.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { isReward } from '../../operators/records/reward-fault.js';
-import { metadataPart } from '../../prompt-metadata.js';
+import { metadataPart, negativePart } from '../../prompt-metadata.js';
 import { rewardBound, trainedStages } from '../config/resolved/reward-parts.js';
 import { findStage } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
@@ -110,10 +110,11 @@ async function drawPrompts(
   list: PromptList,
 ): Promise<DrawnPrompts> {
   const { imagesPerPrompt } = config.evaluation;
-  const requests = list.prompts.flatMap(({ prompt }, row) =>
+  const requests = list.prompts.flatMap(({ prompt, metadata }, row) =>
     Array.from({ length: imagesPerPrompt }, (_, image) => ({
       groupIndex: list.offset + row * imagesPerPrompt + image,
       prompt,
+      ...negativePart(metadata),
     })),
   );
   const draw = (portion: typeof requests) =>

@@ -21,7 +21,7 @@ import { openGold } from './gold-rewards.js';
 import { OpenParts } from './opening/open-parts.js';
 import { openRewards } from './opening/open-rewards.js';
 import { requireSamePrompts } from './resume-checks.js';
-import { drawGrid, gridPrompts } from './sample-grid.js';
+import { drawGrid, gridPrompts, textsOf } from './sample-grid.js';
 
 /** The parts of a run, open. */
 interface RunParts {
@@ -152,7 +152,7 @@ async function resume(
   const { adapter } = await trainer.save(undefined);
   const samples = await runDirectory.readSamples(0);
   if ('png' in samples)
-    await runDirectory.saveSamples(0, { png: samples.png, prompts: gridPrompts(prompts) });
+    await runDirectory.saveSamples(0, { png: samples.png, prompts: textsOf(gridPrompts(prompts)) });
   else {
     warn(`${samples.damage}. The pictures of the base model are made anew.`);
     const policy = { version: 0, parameters: await trainer.parameters(undefined) };

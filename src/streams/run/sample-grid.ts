@@ -1,11 +1,13 @@
 /** @file The grids of a run: pictures of the same prompts from the same noise, before and after. */
 
 import { at } from '../../at.js';
+import { negativePart } from '../../prompt-metadata.js';
 import { SAMPLE_COLUMNS, type SampleGrid } from '../directory/run-samples.js';
 import type { PolicySnapshot } from '../messages/messages.js';
 import type { ListedPrompt } from '../messages/prompts.js';
 import type { PromptFile } from '../prompt-files/prompt-file.js';
 import type { SamplerClient } from '../stages/sampler/client.js';
+import type { GridPrompt } from '../stages/sampler/sampler-thread.js';
 
 /** Pixels a side that one pixel of a picture becomes. */
 const SCALE = 3;
@@ -18,9 +20,12 @@ interface GridLists {
 }
 
 /** Six training prompts and three held-out ones, evenly from their lists. */
-export function gridPrompts({ train, heldOut }: GridLists): string[] {
+export function gridPrompts({ train, heldOut }: GridLists): GridPrompt[] {
   return [...evenly(train.prompts, TRAIN_ROWS), ...evenly(heldOut.prompts, HELD_OUT_ROWS)];
 }
+
+/** The words alone. */
+export const textsOf = (prompts: readonly GridPrompt[]): string[] => prompts.map(({ prompt }) => prompt);
 
 /** Draws the grid of a policy. */
 export async function drawGrid(
@@ -30,24 +35,24 @@ export async function drawGrid(
   signal?: AbortSignal,
 ): Promise<SampleGrid> {
   const prompts = gridPrompts(lists);
-  return { png: await drawPrompts(sampler, policy, prompts, signal), prompts };
+  return { png: await drawPrompts(sampler, policy, prompts, signal), prompts: textsOf(prompts) };
 }
 
 /** Draws these prompts with a policy, a row each, as PNG. */
 export function drawPrompts(
   sampler: SamplerClient,
   policy: PolicySnapshot,
-  prompts: readonly string[],
+  prompts: readonly GridPrompt[],
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
   const request = { prompts, columns: SAMPLE_COLUMNS, scale: SCALE };
   return sampler.withPolicy(policy, (call) => call.sampleGrid(request, { signal }));
 }
 
-function evenly(prompts: readonly ListedPrompt[], count: number): string[] {
+function evenly(prompts: readonly ListedPrompt[], count: number): GridPrompt[] {
   const rows = Math.min(count, prompts.length);
-  return Array.from(
-    { length: rows },
-    (_, row) => at(prompts, Math.floor(((row + 0.5) * prompts.length) / rows)).prompt,
-  );
+  return Array.from({ length: rows }, (_, row) => {
+    const { prompt, metadata } = at(prompts, Math.floor(((row + 0.5) * prompts.length) / rows));
+    return { prompt, ...negativePart(metadata) };
+  });
 }

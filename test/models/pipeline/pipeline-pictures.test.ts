@@ -1,6 +1,6 @@
 /**
  * @file Pictures of whole pipelines against those of diffusers: guidance of 1 and below, what a pipeline's class corrects,
- * and where the last step arrives. The fixture is made by tools/reference/pipeline_pictures.py.
+ * where the last step arrives, and negative prompts. The fixture is made by tools/reference/pipeline_pictures.py.
  */
 import { readFileSync } from 'node:fs';
 import { cp, readFile, writeFile } from 'node:fs/promises';
@@ -25,6 +25,7 @@ interface Case {
   readonly scheduler: Readonly<Record<string, unknown>>;
   readonly guidanceScale: number;
   readonly eta: number;
+  readonly negativePrompt?: string;
 }
 const about = JSON.parse(metadata.about ?? '{}') as {
   readonly prompts: readonly string[];
@@ -48,7 +49,7 @@ async function folderOf({ pipeline, scheduler }: Case): Promise<string> {
 }
 
 it.each(Object.entries(about.cases))('should draw what diffusers draws: %s', async (name, one) => {
-  const pipeline = await openPipeline(engine, await folderOf(one));
+  const pipeline = await openPipeline(engine, await folderOf(one), one);
   const { prompts, numSteps, seed } = about;
   const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: [prompts.length] });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));

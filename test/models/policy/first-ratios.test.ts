@@ -5,9 +5,15 @@ import type { PolicyState } from '../../../src/models/policy/trainer.js';
 import type { TrainingSample } from '../../../src/models/policy/training-rows.js';
 import type { SamplerSettings } from '../../../src/models/rollouts/sampler.js';
 import type { OpenTiny } from '../../fixtures/open-tiny.js';
-import { openTiny, openTinyTrainer, stepsFrom, TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import {
+  openTiny,
+  openTinySampler,
+  openTinyTrainer,
+  stepsFrom,
+  TINY_SAMPLER,
+} from '../../fixtures/open-tiny.js';
 import { recorded, trainedRows } from '../../fixtures/recorded-engine.js';
-import { sampleTiny, stageOf } from '../../fixtures/sample-tiny.js';
+import { sampleTiny, stageOf, untrained } from '../../fixtures/sample-tiny.js';
 import { casesOf } from '../../fixtures/test-all.js';
 
 let tiny: OpenTiny;
@@ -92,6 +98,35 @@ describe('ratios before the first update', () => {
     const { statistics } = await trainer.train(stageOf(sampled.samples, { trainedSteps }), sampled.state);
     expect(statistics.maxRatioDeviation).toBeLessThan(2e-6);
     expect(statistics.klToPretrained).toBeGreaterThan(0);
+  });
+
+  it('should be 1 under negative prompts of single prompts, and off under others', async () => {
+    const { sampler, parameters } = await openTinySampler(tiny, {}, 0.3);
+    const negatives: readonly Pick<TrainingSample, 'negativePrompt'>[] = [
+      {},
+      { negativePrompt: 'two blue circles' },
+    ];
+    const requests = negatives.map((negative, groupIndex) => ({
+      groupIndex,
+      prompt: 'a red circle',
+      ...negative,
+    }));
+    const groups = await sampler.rollout(requests, stepsFrom(0));
+    const taught = groups.flatMap(({ branches }, group) =>
+      branches.map(({ trajectory }) => ({
+        ...{ groupId: `group-${group}`, prompt: 'a red circle', advantage: 1, stepAdvantages: null },
+        ...negatives[group],
+        trajectory,
+      })),
+    );
+    const trainer = await openTinyTrainer(tiny);
+    const deviation = async (samples: readonly TrainingSample[]) =>
+      (await trainer.train(stageOf(samples, { trainedSteps: stepsFrom(0) }), untrained(parameters)))
+        .statistics.maxRatioDeviation;
+    expect(await deviation(taught)).toBeLessThan(1e-5);
+    expect(await deviation(taught.map((sample) => ({ ...sample, negativePrompt: '' })))).toBeGreaterThan(
+      1e-4,
+    );
   });
 
   it('should be off where the sampler had another guidance, or other weights', async () => {

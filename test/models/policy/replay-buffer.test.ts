@@ -98,15 +98,19 @@ describe('the file of a replay buffer', () => {
   const float = fc.float({ noNaN: true });
   const latents = fc.array(float, { minLength: 3, maxLength: 3 }).map((values) => Float32Array.from(values));
   const transitions = fc.array(
-    fc.record<Transition>({
-      prompt: fc.oneof(fc.constantFrom('a', 'b'), fc.string({ unit: 'binary' })),
-      step: fc.nat({ max: 49 }),
-      latents,
-      nextLatents: latents,
-      logProb: fc.double({ noNaN: true }),
-      reward: fc.double({ noNaN: true }),
-      policyVersion: fc.nat(),
-    }),
+    fc.record<Transition, keyof Omit<Transition, 'negativePrompt'>>(
+      {
+        prompt: fc.oneof(fc.constantFrom('a', 'b'), fc.string({ unit: 'binary' })),
+        negativePrompt: fc.constantFrom('a', 'b'),
+        step: fc.nat({ max: 49 }),
+        latents,
+        nextLatents: latents,
+        logProb: fc.double({ noNaN: true }),
+        reward: fc.double({ noNaN: true }),
+        policyVersion: fc.nat(),
+      },
+      { requiredKeys: ['prompt', 'step', 'latents', 'nextLatents', 'logProb', 'reward', 'policyVersion'] },
+    ),
     { maxLength: 6 },
   );
 

@@ -137,6 +137,12 @@ describe('readPromptFile, of what it refuses', () => {
       'p.jsonl:1: expected a number that a float64 holds, or text in quotes, got 12345678901234567890',
     ],
     [
+      'a negative prompt that is no text',
+      'p.json',
+      '[{"prompt": "a", "negative_prompt": 3}]',
+      'p.json item 1 metadata: expected a negativePrompt that is a text of at most 4000 characters, got 3',
+    ],
+    [
       'much metadata',
       'p.json',
       JSON.stringify([{ prompt: 'a', x: 'é'.repeat(9000) }]),

@@ -72,7 +72,7 @@ async function drawn() {
   );
   const draw = (parameters = baseParameters) =>
     withPolicy({ version: 0, parameters }, (call) =>
-      call.sampleGrid({ prompts: [PROMPT], columns: 1, scale: 1 }),
+      call.sampleGrid({ prompts: [{ prompt: PROMPT }], columns: 1, scale: 1 }),
     );
   const pictures = { tuned: await draw(fileParameters ?? {}), base: await draw() };
   await close();

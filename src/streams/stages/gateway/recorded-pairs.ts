@@ -9,6 +9,7 @@ import { parseJsonOrNull } from '../../../models/files/json-file.js';
 import type { TrainingSample } from '../../../models/policy/training-rows.js';
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import type { RolloutGroup } from '../../../operators/index.js';
+import { negativePart } from '../../../prompt-metadata.js';
 import { trajectoriesCodec } from '../../transport/wire/rollout-codecs.js';
 
 const index = z.int().min(0);
@@ -67,6 +68,7 @@ export async function loadPairs(
     if (!group || chosen === rejected || Math.max(chosen, rejected) >= group.branches.length) return [];
     const sampleOf = (branch: number, advantage: number): TrainingSample => ({
       ...{ groupId: `pair ${place}`, prompt: group.prompt, advantage, stepAdvantages: null },
+      ...negativePart(group.metadata),
       trajectory: at(group.branches, branch),
     });
     return [{ samples: [sampleOf(chosen, 1), sampleOf(rejected, -1)], interval: group.interval }];

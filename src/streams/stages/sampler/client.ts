@@ -2,6 +2,7 @@ import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import type { SamplerSettings } from '../../../models/rollouts/sampler.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
 import { trainingIntervalAt } from '../../../operators/interval-schedule.js';
+import { negativePart, type PromptMetadata } from '../../../prompt-metadata.js';
 import { findStage, stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { loraOf } from '../../directory/read-adapter.js';
@@ -10,6 +11,11 @@ import type { Say } from '../../messages/run-events.js';
 import { engineOf, openOrClose, sayOpened } from '../shared/open-thread.js';
 import type { PaintedTrees, TreesRequest } from './paint-trees.js';
 import type { OpenedSampler, SamplerService } from './sampler-thread.js';
+
+interface PromptToCheck {
+  readonly prompt: string;
+  readonly metadata?: PromptMetadata;
+}
 
 /** The sampler's thread. It holds one policy at a time, which is sent only when it changes. */
 export interface SamplerClient {
@@ -21,7 +27,7 @@ export interface SamplerClient {
   /** The parameters in the bytes of a policy file. */
   readPolicy(bytes: Uint8Array, where: string): Promise<PolicySnapshot['parameters']>;
   /** What is wrong with each prompt; null where it can be rolled out. */
-  checkPrompts(prompts: readonly string[]): Promise<readonly (string | null)[]>;
+  checkPrompts(prompts: readonly PromptToCheck[]): Promise<readonly (string | null)[]>;
   /**
    * Does work with a policy, one piece at a time and in order: a rollout that runs ahead must not change the policy in the
    * middle of an evaluation. Urgent work goes before all that waits.
@@ -37,7 +43,14 @@ export interface SamplerClient {
 }
 
 function samplerSettings(config: ResolvedConfig): SamplerSettings {
-  const { type: _, lingerMs: __, sampleFrom: ___, chunkSize: ____, ...settings } = stageOf(config, 'sampler');
+  const {
+    type: _,
+    lingerMs: __,
+    sampleFrom: ___,
+    chunkSize: ____,
+    negativePrompt: _____,
+    ...settings
+  } = stageOf(config, 'sampler');
   return { ...settings, seed: config.seed, noiseFor: 'training' };
 }
 
@@ -74,6 +87,7 @@ export async function startSampler(
       policyFile,
       precision: config.model.precision,
       sampler: samplerSettings(config),
+      negativePrompt: stageOf(config, 'sampler').negativePrompt,
       chunkSize: stageOf(config, 'sampler').chunkSize,
       trainedSteps: firstTrainedSteps(config),
       evaluation: { seed: config.evaluation.seed, eta: config.evaluation.eta },
@@ -92,7 +106,10 @@ export async function startSampler(
     baseParameters: opened.baseParameters,
     fileParameters: opened.fileParameters,
     readPolicy: (bytes, where) => thread.call.readPolicy({ bytes, where }),
-    checkPrompts: (prompts) => thread.call.checkPrompts(prompts),
+    checkPrompts: (prompts) =>
+      thread.call.checkPrompts(
+        prompts.map(({ prompt, metadata }) => ({ prompt, ...negativePart(metadata) })),
+      ),
     withPolicy(policy, work, { isUrgent } = { isUrgent: false }) {
       return turns(isUrgent, async () => {
         if (policy.parameters !== held) {

@@ -48,7 +48,7 @@ export function drawRequests(
   };
   const readable = async (tickets: readonly PromptTicket[]): Promise<PictureRequest[]> => {
     const requests = tickets.flatMap(({ groupId }) => held.get(groupId)?.message ?? []);
-    const faults = await sampler.checkPrompts(requests.map(({ prompt }) => prompt));
+    const faults = await sampler.checkPrompts(requests);
     for (const [index, request] of requests.entries()) {
       const fault = faults[index];
       if (fault) await answer({ request, fault });

@@ -9,6 +9,7 @@ import {
   type RolloutGroup,
   type TrainingInterval,
 } from '../../../operators/index.js';
+import { negativePart } from '../../../prompt-metadata.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { PolicySnapshot } from '../../messages/messages.js';
 import { groupFault } from '../shared/group-faults.js';
@@ -36,7 +37,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
     interval: TrainingInterval,
     policy: PolicySnapshot,
   ): Promise<RolloutGroup<SampledBranch>[]> => {
-    const faults = await sampler.checkPrompts(tickets.map(({ prompt }) => prompt));
+    const faults = await sampler.checkPrompts(tickets);
     const readable: PromptTicket[] = [];
     for (const [index, ticket] of tickets.entries()) {
       const fault = faults[index];
@@ -46,7 +47,11 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       } else readable.push(ticket);
     }
     if (readable.length === 0) return [];
-    const requests = readable.map(({ groupIndex, prompt }) => ({ groupIndex, prompt }));
+    const requests = readable.map(({ groupIndex, prompt, metadata }) => ({
+      groupIndex,
+      prompt,
+      ...negativePart(metadata),
+    }));
     const request = { requests, trainedSteps: interval.trainedSteps };
     const signal = context.canceling;
     const groups = await sampler.withPolicy(policy, (call) => call.rollout(request, { signal }));

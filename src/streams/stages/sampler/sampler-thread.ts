@@ -34,6 +34,8 @@ interface SamplerThreadSettings {
   readonly policyFile: string | null;
   readonly precision: Precision;
   readonly sampler: SamplerSettings;
+  /** Where a prompt has none of its own. */
+  readonly negativePrompt: string | undefined;
   /** Most rows of one run of the network; undefined for what suits the engine. */
   readonly chunkSize: number | undefined;
   /** Trained steps of the first round: what the first graphs are compiled for. */
@@ -61,6 +63,9 @@ export interface OpenedSampler {
   readonly warnings: readonly string[];
 }
 
+/** What a row of a grid shows. */
+export type GridPrompt = Omit<RolloutRequest, 'groupIndex'>;
+
 export interface ProbeRequest {
   readonly requests: readonly RolloutRequest[];
   readonly trainedSteps: readonly number[];
@@ -86,7 +91,9 @@ export interface SamplerService {
   /** The parameters of this network in the bytes of a policy file. `where` names the file in errors. */
   readPolicy(file: { readonly bytes: Uint8Array; readonly where: string }): Promise<NamedArrays>;
   /** What is wrong with each prompt; null if it can be rolled out. */
-  checkPrompts(prompts: readonly string[]): Promise<(string | null)[]>;
+  checkPrompts(
+    prompts: readonly Pick<RolloutRequest, 'prompt' | 'negativePrompt'>[],
+  ): Promise<(string | null)[]>;
   /** The tree of every request, recorded from the first trained step on. */
   rollout(
     request: { readonly requests: readonly RolloutRequest[]; readonly trainedSteps: readonly number[] },
@@ -98,7 +105,7 @@ export interface SamplerService {
   probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbedPolicy>;
   /** A grid of pictures from the evaluation seed, one prompt a row, as PNG. */
   sampleGrid(
-    request: { readonly prompts: readonly string[]; readonly columns: number; readonly scale: number },
+    request: { readonly prompts: readonly GridPrompt[]; readonly columns: number; readonly scale: number },
     signal: AbortSignal,
   ): Promise<Uint8Array>;
   /** Pictures of trees that were rolled out, here or elsewhere. */
@@ -118,7 +125,7 @@ export interface SamplerService {
 const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => {
   const engine = openEngine(settings.engine);
   if (settings.precision === 'float16') await requireHalf(engine);
-  const pipeline = await openPipeline(engine, settings.pipeline);
+  const pipeline = await openPipeline(engine, settings.pipeline, settings);
   const { sampler, trainedSteps, policyFile } = settings;
   if (sampler.forkPlan === 'module' && sampler.forkModule)
     await requireOwnEntry('fork plan', sampler.forkModule);
@@ -218,9 +225,14 @@ async function probe(
   return { groups, outputChange: pictureDifference(pictures, referencePictures) };
 }
 
-function promptFault(prompt: string): string | null {
+function promptFault({
+  prompt,
+  negativePrompt,
+}: Pick<RolloutRequest, 'prompt' | 'negativePrompt'>): string | null {
+  const { tokenizer } = opened.value().pipeline;
   try {
-    opened.value().pipeline.tokenizer.encode(prompt);
+    tokenizer.encode(prompt);
+    if (negativePrompt !== undefined) tokenizer.encode(negativePrompt);
     return null;
   } catch (error) {
     if (error instanceof TributaryError && error.code === 'TRIB_PROMPT') return error.message;
@@ -252,7 +264,7 @@ const service: SamplerService = {
   measurePictures: ({ requests }, signal) => measurePictures(requests, signal),
   async sampleGrid({ prompts, columns, scale }, signal) {
     const requests = prompts.flatMap((prompt, row) =>
-      Array.from({ length: columns }, (_, column) => ({ groupIndex: row * columns + column, prompt })),
+      Array.from({ length: columns }, (_, column) => ({ groupIndex: row * columns + column, ...prompt })),
     );
     const [, height, width] = opened.value().imageShape;
     return encodePng(

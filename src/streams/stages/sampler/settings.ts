@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { namesOf } from '../../../catalog.js';
-import { integer, number, oneOf, section } from '../../../fields.js';
+import { integer, number, oneOf, section, text } from '../../../fields.js';
 import { FORK_PLANS } from '../../../models/rollouts/fork-plans.js';
 import { ownFields, withOwnOptions } from '../../../own-entries.js';
+import { LONGEST_PROMPT } from '../../messages/prompts.js';
 import { portsField, roleField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
@@ -29,6 +30,12 @@ export const samplerStage = defineStage({
       .default(2)
       .describe(
         'Classifier-free guidance w, in sampling and training. Values up to 1 switch it off, as in diffusers, and halve the network evaluations; with larger values images follow the prompt more closely and vary less.',
+      ),
+    negativePrompt: text('a text')
+      .max(LONGEST_PROMPT, { error: `a text of at most ${LONGEST_PROMPT} characters` })
+      .optional()
+      .describe(
+        'What guidance leads away from, in place of the empty prompt, in sampling, training and evaluation: `negative_prompt` of diffusers. A prompt may have its own (docs/prompts.md). Without guidance it has no effect.',
       ),
     eta: number({ from: '(0', to: '2]' })
       .default(1)

@@ -42,6 +42,7 @@ export async function startTrainer(
   const settings = {
     engine: engineOf(config, 'trainer'),
     pipeline: config.model.pipeline,
+    negativePrompt: stageOf(config, 'sampler').negativePrompt,
     lora: loraOf(config),
     trainer: trainerSettings(config),
     // A checkpoint holds what became of it.

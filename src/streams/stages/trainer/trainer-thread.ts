@@ -31,6 +31,8 @@ import { startingParameters } from './starting-parameters.js';
 interface TrainerThreadSettings {
   readonly engine: EngineSettings;
   readonly pipeline: string;
+  /** That of the sampler. */
+  readonly negativePrompt: string | undefined;
   /** Null if all weights are trained. */
   readonly lora: LoraSettings | null;
   readonly trainer: TrainerSettings;
@@ -86,7 +88,7 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
   if (trainerSettings.precision === 'float16') await requireHalf(engine);
   const { seed, sampling, surrogate } = trainerSettings;
   if (surrogate.type === 'module') await requireOwnEntry('surrogate', surrogate);
-  const pipeline = await openPipeline(engine, settings.pipeline);
+  const pipeline = await openPipeline(engine, settings.pipeline, settings);
   const policyGraph = await buildPolicyGraph(engine, pipeline, trainerSettings);
   const latentSize = elementCount(pipeline.latentShape);
   const baseline =

@@ -86,7 +86,7 @@ export type PromptTicket = Message<"tributary.v1.PromptTicket"> & {
   sourceId?: string | undefined;
 
   /**
-   * What else is said of the prompt: a JSON object of at most 16,384 bytes. Reward sources alone read it.
+   * What else is said of the prompt: a JSON object of at most 16,384 bytes. `negativePrompt` is one; reward sources read all.
    *
    * @generated from field: optional string metadata = 6;
    */
@@ -121,7 +121,7 @@ export type IncomingPrompt = Message<"tributary.v1.IncomingPrompt"> & {
   prompt: string;
 
   /**
-   * What else is said of the prompt: a JSON object of at most 16,384 bytes. Reward sources alone read it.
+   * What else is said of the prompt: a JSON object of at most 16,384 bytes. `negativePrompt` is one; reward sources read all.
    *
    * @generated from field: optional string metadata = 3;
    */

@@ -55,8 +55,8 @@ async function start(draw?: SamplerService['draw'], served?: ServedPolicies) {
   };
   const sampler = {
     imageShape: [3, 16, 8],
-    checkPrompts: async (prompts: readonly string[]) =>
-      prompts.map((one) => (one === '?' ? 'no word' : null)),
+    checkPrompts: async (prompts: readonly { readonly prompt: string }[]) =>
+      prompts.map(({ prompt }) => (prompt === '?' ? 'no word' : null)),
     withPolicy: ({ version }, work, options) => {
       urgent.push(options?.isUrgent);
       versions.push(version);

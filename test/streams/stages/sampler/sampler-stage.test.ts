@@ -41,7 +41,7 @@ async function start(rollout?: SamplerService['rollout'], overrides: readonly st
     baseParameters: {},
     fileParameters: null,
     readPolicy: async () => ({}),
-    checkPrompts: async (checked) => checked.map((prompt) => (prompt === '?' ? UNKNOWN : null)),
+    checkPrompts: async (checked) => checked.map(({ prompt }) => (prompt === '?' ? UNKNOWN : null)),
     withPolicy: (_, work) => work({ rollout: rollout ?? rollOut } as unknown as Client<SamplerService>),
     paintTrees: () => Promise.reject(new Error('nothing is drawn here')),
     close: async () => undefined,
