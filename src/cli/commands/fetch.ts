@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { at } from '../../at.js';
 import { fetchModel, formatBytes } from '../../models/hub/fetch-model.js';
-import { VARIANTS, type Variant } from '../../models/hub/pipeline-files.js';
+import { VARIANTS, type Variant } from '../../models/networks/component-weights.js';
 import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
 import { watchInterrupt } from '../input/interrupt.js';
 import { logOption } from '../input/options.js';

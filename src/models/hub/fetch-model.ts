@@ -3,10 +3,11 @@ import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { writeFault } from '../files/atomic.js';
 import { isWhole } from '../files/checksum.js';
+import type { Variant } from '../networks/component-weights.js';
 import { downloadFile, partialPath, sizeOf } from './download-file.js';
 import { type HubFile, type HubOptions, openHubModel } from './hub-client.js';
 import { stoppedFault } from './hub-faults.js';
-import { isConfig, pipelineFiles, type Variant } from './pipeline-files.js';
+import { isConfig, pipelineFiles } from './pipeline-files.js';
 
 export interface FetchOptions extends HubOptions {
   /** Folder to write to. Complete files in it are kept. */

@@ -1,14 +1,10 @@
 /** @file Chooses the files of a model on the hub that a pipeline folder needs. */
 
 import { TributaryError } from '../../errors.js';
-import { CONVERT, PICKLE, weightFileNames } from '../networks/component-weights.js';
+import { CONVERT, PICKLE, type Variant, weightFiles } from '../networks/component-weights.js';
 import { UNET } from '../networks/denoiser-family.js';
 import { graphFileNames } from '../pipeline/component-file.js';
 import type { HubFile } from './hub-client.js';
-
-/** Precisions other than full precision that the loader knows, by the name under which models publish them. */
-export const VARIANTS = ['fp16'] as const;
-export type Variant = (typeof VARIANTS)[number];
 
 /** Files that are never external data of a graph: other forms of the same weights, and text. */
 const OTHER_FORM = /\.(onnx|onnx_data|onnx\.data|safetensors|msgpack|h5|xml|tflite|md|json)$/;
@@ -67,16 +63,12 @@ export function pipelineFiles(
 
 /** The safetensors of a network and its config; null if there are none. */
 function weightsOf(files: Files, name: string, base: string, variant: Variant | null): HubFile[] | null {
-  const [full, fullIndex, half, halfIndex] = weightFileNames(base);
-  const precisions = [
-    { variant: null, file: full, index: fullIndex },
-    { variant: 'fp16', file: half, index: halfIndex },
-  ];
-  if (variant !== null) precisions.reverse();
-  for (const { variant: suffix, file, index } of precisions) {
+  const all = weightFiles(base);
+  const preferred = all.filter((one) => one.variant === variant && variant !== null);
+  for (const { variant: suffix, file, indexes } of [...preferred, ...all]) {
     const whole = files.get(`${name}/${file}`);
     if (whole) return [...configOf(files, name), whole];
-    const list = files.get(`${name}/${index}`);
+    const list = indexes.map((index) => files.get(`${name}/${index}`)).find((index) => index !== undefined);
     if (!list) continue;
     // Both positions of the variant's name are in use.
     const shard =

@@ -38,20 +38,40 @@ export const CONVERT =
 export const EXPORT =
   'Export the model with optimum, or save it with diffusers as safetensors, and point to that folder.';
 
-/** The files to look for in a folder, in order: full precision first, then the variant fp16. */
-export const weightFileNames = (base: string): readonly [full: string, string, fp16: string, string] => [
-  `${base}.safetensors`,
-  `${base}.safetensors.index.json`,
-  `${base}.fp16.safetensors`,
-  `${base}.safetensors.index.fp16.json`,
-];
+/** The words that file names have for other precisions of the same weights, the preferred first. */
+export const VARIANTS = ['fp32', 'fp16', 'bf16', 'non_ema'] as const;
+export type Variant = (typeof VARIANTS)[number];
+
+/** Names that a folder may have for a component's weights. */
+interface WeightFiles {
+  /** Null for the plain names, which stand for full precision. */
+  readonly variant: Variant | null;
+  readonly file: string;
+  /** Of shards; diffusers and transformers have put a variant in each of these places. */
+  readonly indexes: readonly string[];
+}
+
+/** The files to look for in a folder, in order: the plain names, then the variants. */
+export function weightFiles(base: string): readonly WeightFiles[] {
+  const plain = { variant: null, file: `${base}.safetensors`, indexes: [`${base}.safetensors.index.json`] };
+  const variants = VARIANTS.map((variant) => ({
+    variant,
+    file: `${base}.${variant}.safetensors`,
+    indexes: [
+      `${base}.safetensors.index.${variant}.json`,
+      `${base}.safetensors.${variant}.index.json`,
+      `${base}.${variant}.safetensors.index.json`,
+    ],
+  }));
+  return [plain, ...variants];
+}
 
 /**
  * Finds the file of a component's weights; null if the folder holds none.
  * @param base the name without its ending, `diffusion_pytorch_model` or `model`.
  * @param toCome names that count as present.
  *
- * Errors: TRIB_MODEL if there are only pickles.
+ * Errors: TRIB_MODEL if there are only pickles, or safetensors of other names.
  */
 export async function findWeights(
   folder: string,
@@ -59,11 +79,25 @@ export async function findWeights(
   toCome: readonly string[],
 ): Promise<string | null> {
   const entries = [...toCome, ...(await readdir(folder).catch((): string[] => []))];
-  const found = weightFileNames(base).find((name) => entries.includes(name));
+  const found = weightFiles(base)
+    .flatMap(({ file, indexes }) => [file, ...indexes])
+    .find((name) => entries.includes(name));
   if (found) return join(folder, found);
+  const other = entries.find((name) => name.endsWith('.safetensors'));
+  if (other) throw otherNameFault(folder, base, other);
   const pickle = entries.find((name) => PICKLE.test(name));
   if (pickle) throw pickleFault(join(folder, pickle));
   return null;
+}
+
+/** The fault of safetensors that no loader would look for under that name. */
+function otherNameFault(folder: string, base: string, name: string): TributaryError {
+  const isShard = /-\d+-of-\d+/.test(name);
+  const expected = isShard ? `${base}.safetensors.index.json beside its shards` : `${base}.safetensors`;
+  const nextStep = isShard
+    ? 'Copy the index, too: it says which tensor is in which file.'
+    : `If it is what config.json describes, rename it; variants are ${VARIANTS.map((variant) => `${base}.${variant}.safetensors`).join(', ')}.`;
+  return new TributaryError('TRIB_MODEL', `${folder}: expected ${expected}, got ${name}. ${nextStep}`);
 }
 
 /** The fault of a file that only torch.load reads. */

@@ -10,7 +10,8 @@ import { changedWeightFiles } from './changed-weight-files.js';
 import { readPipelineFolder } from './pipeline-folder.js';
 
 /** Other forms of the same weights: a loader that found them would load the base. */
-const OTHER_WEIGHTS = /(\.(onnx|onnx_data|safetensors|msgpack|h5)|\.safetensors\.index(\.\w+)?\.json)$/;
+const OTHER_WEIGHTS =
+  /(\.(onnx|onnx_data|safetensors|msgpack|h5)|\.safetensors(\.\w+)?\.index(\.\w+)?\.json)$/;
 
 /**
  * Writes a copy of a pipeline folder in which the denoiser's weights are changed. Other forms of the denoiser's weights are

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { HubFile } from '../../../src/models/hub/hub-client.js';
-import { pipelineFiles, type Variant } from '../../../src/models/hub/pipeline-files.js';
+import { pipelineFiles } from '../../../src/models/hub/pipeline-files.js';
+import type { Variant } from '../../../src/models/networks/component-weights.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 
 const toFile = (path: string): HubFile => ({ path, size: 1, checksum: { kind: 'sha256', hex: '' } });
