@@ -27,27 +27,56 @@ const SUPPORTED = 'Use the text encoder of SD 1.x, SD 2.x or SDXL, or one export
 /** Far below every score, so that its softmax is 0. */
 const MASKED = -1e9;
 
-const schema = objectOf({
-  architectures: z.tuple([named(['CLIPTextModel', 'CLIPTextModelWithProjection'])], {
-    error: 'expected CLIPTextModel or CLIPTextModelWithProjection',
-  }),
-  vocab_size: count(),
-  hidden_size: count(),
-  intermediate_size: count(),
-  num_hidden_layers: parts(),
-  num_attention_heads: parts(),
-  // The causal mask is a square of this side.
-  max_position_embeddings: count(4096),
-  layer_norm_eps: decimal().default(1e-5),
-  hidden_act: named(['quick_gelu', 'gelu']).default('quick_gelu'),
-  // The default of transformers before 4.29, which in published configs stands for the highest id.
-  eos_token_id: whole().default(2),
-  projection_dim: count().default(512),
-});
+const CLASSES = ['CLIPTextModel', 'CLIPTextModelWithProjection'] as const;
+type TextClass = (typeof CLASSES)[number];
+const isTextClass = (name: unknown): name is TextClass => CLASSES.some((known) => known === name);
 
-/** Reads `text_encoder/config.json`. Errors: TRIB_MODEL, naming the file, the key and what is supported. */
-export async function readClipTextConfig(path: string): Promise<ClipTextConfig> {
+/** Keys that a file lacks have the defaults of transformers. */
+const fieldsOf = (architecture: z.ZodType<unknown>) =>
+  objectOf({
+    architectures: z.tuple([architecture], { error: `expected ${CLASSES.join(' or ')}` }).optional(),
+    vocab_size: count().default(49408),
+    hidden_size: count().default(512),
+    intermediate_size: count().default(2048),
+    num_hidden_layers: parts().default(12),
+    num_attention_heads: parts().default(8),
+    // The causal mask is a square of this side.
+    max_position_embeddings: count(4096).default(77),
+    layer_norm_eps: decimal().default(1e-5),
+    hidden_act: named(['quick_gelu', 'gelu']).default('quick_gelu'),
+    // The default of transformers before 4.29, which in published configs stands for the highest id.
+    eos_token_id: whole().default(2),
+    projection_dim: count().default(512),
+  });
+const wholeClip = z.object({ model_type: z.literal('clip'), text_config: z.looseObject({}) });
+/** Of a whole CLIP, transformers reads the part for texts. */
+const schemaFor = (architecture: z.ZodType<unknown>) =>
+  z.preprocess((content) => {
+    const whole = wholeClip.safeParse(content);
+    return whole.success ? { ...whole.data.text_config, architectures: undefined } : content;
+  }, fieldsOf(architecture));
+const ANY_CLIP = z.string().regex(/^CLIP/, { error: `expected ${CLASSES.join(' or ')}` });
+
+/**
+ * Reads `text_encoder/config.json`.
+ *
+ * Errors: TRIB_MODEL, naming the file, the key and what is supported.
+ * @param className the class that model_index.json names, which is the one that diffusers makes; the file's own counts where
+ * that is none of the two.
+ */
+export async function readClipTextConfig(
+  path: string,
+  className: string | null = null,
+): Promise<ClipTextConfig> {
+  const known = isTextClass(className) ? className : null;
+  const schema = schemaFor(known ? ANY_CLIP : named(CLASSES));
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
+  const own = json.architectures?.[0];
+  const textClass = known ?? (isTextClass(own) ? own : undefined);
+  if (textClass === undefined) {
+    const text = `${path} architectures: expected ${CLASSES.join(' or ')}, got none here and ${JSON.stringify(className)} in model_index.json. ${SUPPORTED}`;
+    throw new TributaryError('TRIB_MODEL', text);
+  }
   if (json.hidden_size % json.num_attention_heads !== 0) {
     const text = `${path} num_attention_heads: expected a divisor of hidden_size ${json.hidden_size}, got ${json.num_attention_heads}. ${SUPPORTED}`;
     throw new TributaryError('TRIB_MODEL', text);
@@ -62,7 +91,7 @@ export async function readClipTextConfig(path: string): Promise<ClipTextConfig> 
     layerNormEps: json.layer_norm_eps,
     activation: json.hidden_act,
     eosTokenId: json.eos_token_id,
-    projectionDim: json.architectures[0] === 'CLIPTextModelWithProjection' ? json.projection_dim : null,
+    projectionDim: textClass === 'CLIPTextModelWithProjection' ? json.projection_dim : null,
   };
 }
 

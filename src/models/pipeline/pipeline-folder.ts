@@ -84,13 +84,14 @@ export async function readPipelineFolder(
   announced: Announced = NOTHING_ANNOUNCED,
 ): Promise<PipelineFolder> {
   await requirePipelineFolder(path);
-  const { pipelineClass, schedulerClass, family, isSdxl, zeroEmptyPrompt } = await readPipelineIndex(path);
+  const { pipelineClass, schedulerClass, family, textClasses, zeroEmptyPrompt } =
+    await readPipelineIndex(path);
   const corrections: string[] = [];
   const context = { pipelineClass, schedulerClass, warn: (message: string) => corrections.push(message) };
   const scheduler = await readSchedulerConfig(schedulerConfigPath(path), context);
   const textEncoders: TextEncoderOnDisk[] = [];
-  for (const suffix of isSdxl ? ['', '_2'] : [''])
-    textEncoders.push(await readTextEncoder(path, suffix, announced));
+  for (const [index, textClass] of textClasses.entries())
+    textEncoders.push(await readTextEncoder(path, index === 0 ? '' : `_${index + 1}`, textClass, announced));
   const denoiser = await readDenoiser(path, family, announced, context);
   const vaeDecoder = await readVaeDecoder(path, announced);
   return { path, scheduler, corrections, textEncoders, zeroEmptyPrompt, denoiser, vaeDecoder };
@@ -99,12 +100,13 @@ export async function readPipelineFolder(
 async function readTextEncoder(
   path: string,
   suffix: string,
+  textClass: string | null,
   announced: Announced,
 ): Promise<TextEncoderOnDisk> {
   const tokenizerPath = join(path, `tokenizer${suffix}`);
   await requireFolder(tokenizerPath, "a folder with the tokenizer's vocabulary");
   const { modelPath, configPath } = await componentFile(path, `text_encoder${suffix}`, 'model', announced);
-  const architecture = configPath === null ? null : await readClipTextConfig(configPath);
+  const architecture = configPath === null ? null : await readClipTextConfig(configPath, textClass);
   return { modelPath, tokenizerPath, architecture };
 }
 

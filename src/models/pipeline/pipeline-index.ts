@@ -14,7 +14,8 @@ interface PipelineIndex {
   /** The class of the scheduler; null where the file names none. */
   readonly schedulerClass: string | null;
   readonly family: DenoiserFamily;
-  readonly isSdxl: boolean;
+  /** The class of each text encoder, in order; null where the file names none. Two of them for SDXL. */
+  readonly textClasses: readonly (string | null)[];
   /** Whether the empty prompt is embedded as zeros (SDXL). */
   readonly zeroEmptyPrompt: boolean;
 }
@@ -45,13 +46,14 @@ export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
     throw new TributaryError('TRIB_MODEL', text);
   }
   const index = await readJsonFile(indexPath, modelIndexSchema, JSON_FILE);
-  const [, schedulerClass] = index.scheduler;
-  const isSdxl = index.text_encoder_2?.some((part) => part !== null) ?? false;
+  const classOf = ([, name]: readonly unknown[]) => (typeof name === 'string' ? name : null);
+  const second = index.text_encoder_2;
+  const isSdxl = second?.some((part) => part !== null) ?? false;
   return {
     pipelineClass,
-    schedulerClass: typeof schedulerClass === 'string' ? schedulerClass : null,
+    schedulerClass: classOf(index.scheduler),
     family: UNET,
-    isSdxl,
+    textClasses: [index.text_encoder, ...(isSdxl && second ? [second] : [])].map(classOf),
     zeroEmptyPrompt: isSdxl && (index.force_zeros_for_empty_prompt ?? true),
   };
 }

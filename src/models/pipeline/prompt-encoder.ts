@@ -29,8 +29,8 @@ interface OpenEncoder {
   readonly executable: Executable;
 }
 
-/** Tensors in old CLIP files that are not weights. */
-const NO_WEIGHTS = /position_ids$/;
+/** Tensors that are not used: of old CLIP files, of a projection that is not built, and of a whole CLIP's other half. */
+const UNUSED = /position_ids$|^(text_projection\.|visual_projection\.|vision_model\.|logit_scale$)/;
 
 /**
  * Opens the text encoders of a pipeline. One encoder gives its last hidden state (SD 1.x, SD 2.x). Two give their hidden
@@ -95,7 +95,7 @@ async function openEncoder(engine: Engine, onDisk: TextEncoderOnDisk): Promise<O
   try {
     const network = (layer: Parameters<typeof clipTextModel>[0]) =>
       clipTextModel(layer, architecture, tokenizer.modelMaxLength);
-    const graph = networkGraph(network, await readNetworkWeights(network, weights, NO_WEIGHTS));
+    const graph = networkGraph(network, await readNetworkWeights(network, weights, UNUSED));
     return { path, tokenizer, executable: await compileGraph(engine, graph, { label: path }) };
   } finally {
     await weights.close();

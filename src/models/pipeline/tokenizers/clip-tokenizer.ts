@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { type AddedToken, addedTokenSplitter } from './added-tokens.js';
 import { type DeclaredToken, readSpecialTokens } from './special-tokens.js';
-import { MAX_TOKEN_ID, modelFault, promptLength, readJson, readText } from './tokenizer-files.js';
+import { MAX_TOKEN_ID, modelFault, NO_LIMIT, promptLength, readJson, readText } from './tokenizer-files.js';
 import { compose, UNKNOWN_LETTERS } from './tokenizer-unicode.js';
 
 export const CLIP_TOKENIZER_CLASSES: readonly string[] = ['CLIPTokenizer', 'CLIPTokenizerFast'];
@@ -27,7 +27,15 @@ const DIGIT = `(?:(?![${UNKNOWN_LETTERS}])\\p{N})`;
 const OTHER = `(?:[^\\s\\p{L}\\p{N}]|[${UNKNOWN_LETTERS}])`;
 const PIECE = `'s|'t|'re|'ve|'m|'ll|'d|${LETTER}+|${DIGIT}|${OTHER}+`;
 
-const configSchema = z.object({ model_max_length: promptLength.default(77) });
+/** The length of CLIP, for which every denoiser here was trained, where the file has no limit, which diffusers cannot pad to. */
+const PROMPT_LENGTH = 77;
+const configSchema = z.object({
+  model_max_length: z.preprocess(
+    (length) =>
+      typeof length === 'number' && length >= NO_LIMIT ? PROMPT_LENGTH : (length ?? PROMPT_LENGTH),
+    promptLength,
+  ),
+});
 const vocabSchema = z.record(z.string(), z.int().min(0).max(MAX_TOKEN_ID));
 const mergesSchema = z.array(z.union([z.string(), z.tuple([z.string(), z.string()])]));
 const fastSchema = z.object({
@@ -52,19 +60,24 @@ interface Vocabulary {
  * blanks around Chinese characters, ends a Greek word with a final sigma, and looks for added tokens in the text as it
  * stands. On other texts the two agree.
  *
- * Departures from transformers: a text of more tokens than the model takes is an error; cut off, the model would be trained
+ * Departures from transformers: without a limit of length or a token to pad with, where diffusers fails, texts have 77 ids
+ * and are padded with the end of text. A text of more tokens than the model takes is an error; cut off, the model would be trained
  * on a part of the prompt and rewarded for the whole. An added token whose id in the files is not the one that 5.24.0 gives
  * it (that of its text in the vocabulary, or the next free one) is an error, because 4.57.3 follows the files.
  *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if its content is not as described above.
  */
 export function loadClipTokenizer(folder: string) {
-  const { model_max_length: modelMaxLength } = readJson(join(folder, 'tokenizer_config.json'), configSchema);
+  const configPath = join(folder, 'tokenizer_config.json');
+  const { model_max_length: modelMaxLength } = existsSync(configPath)
+    ? readJson(configPath, configSchema)
+    : { model_max_length: PROMPT_LENGTH };
   const vocabulary = readVocabulary(folder);
   const { named, tokens } = readSpecialTokens(folder, CLIP_SPECIAL_TOKENS);
   const added = withIds(tokens, vocabulary);
   const idOf = (key: keyof typeof CLIP_SPECIAL_TOKENS): number => {
-    const content = named.get(key);
+    // Null is no token to pad with, and diffusers pads every prompt.
+    const content = named.get(key) ?? (key === 'pad_token' ? CLIP_SPECIAL_TOKENS.pad_token : null);
     const id = content ? (added.get(content)?.id ?? vocabulary.ids[content]) : undefined;
     if (id !== undefined) return id;
     const path = join(folder, 'special_tokens_map.json');

@@ -75,8 +75,8 @@ export function readSpecialTokens(
   defaults: Readonly<Record<string, string>> = {},
 ): SpecialTokens {
   const configPath = join(folder, 'tokenizer_config.json');
-  const decoder = readJson(configPath, configSchema).added_tokens_decoder;
-  const config = readJson(configPath, named);
+  const decoder = readIfThere(configPath, configSchema)?.added_tokens_decoder;
+  const config = readIfThere(configPath, named) ?? { named: [], additional: [], extra: [] };
   const overrides = decoder ? null : readIfThere(join(folder, 'special_tokens_map.json'), named);
   const byKey = new Map<string, Flagged | null>([
     ...Object.entries(defaults),

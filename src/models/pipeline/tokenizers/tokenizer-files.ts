@@ -10,7 +10,10 @@ export const MAX_TOKEN_ID = 9_999_999;
 /** Most ids of a prompt: CLIP takes 77, its longest descendants 248. */
 const MAX_PROMPT_LENGTH = 1024;
 
-/** `model_max_length` of a pipeline's tokenizer. For "no limit" transformers writes 1e30, which diffusers cannot pad to. */
+/** Lengths from here on mean "no limit" in transformers, which writes 1e30. */
+export const NO_LIMIT = 1e20;
+
+/** `model_max_length` of a pipeline's tokenizer. */
 export const promptLength = z
   .number()
   .refine((length) => Number.isInteger(length) && length >= 2 && length <= MAX_PROMPT_LENGTH, {

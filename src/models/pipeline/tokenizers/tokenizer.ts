@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { CLIP_TOKENIZER_CLASSES, loadClipTokenizer } from './clip-tokenizer.js';
@@ -22,18 +23,21 @@ export interface Tokenizer {
   encode(text: string): Int32Array;
 }
 
-const classSchema = z.object({ tokenizer_class: z.string() });
+const classSchema = z.object({ tokenizer_class: z.string().nullish() });
 
 /**
- * Loads the `tokenizer/` folder of a pipeline, by the class that its `tokenizer_config.json` names.
+ * Loads the `tokenizer/` folder of a pipeline, by the class that its `tokenizer_config.json` names. Where it names none, or
+ * is not there, files of CLIP's kind are CLIP's, as in a pipeline of diffusers.
  *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if its content is not what the class needs.
  */
 export function loadTokenizer(folder: string): Tokenizer {
   const configPath = join(folder, 'tokenizer_config.json');
-  const { tokenizer_class: name } = readJson(configPath, classSchema);
+  const isClip = ['merges.txt', 'tokenizer.json'].some((name) => existsSync(join(folder, name)));
+  const config = isClip && !existsSync(configPath) ? null : readJson(configPath, classSchema);
+  const name = config?.tokenizer_class ?? (isClip ? 'CLIPTokenizer' : null);
   if (name === WORD_TOKENIZER_CLASS) return loadWordTokenizer(folder);
-  if (CLIP_TOKENIZER_CLASSES.includes(name)) return loadClipTokenizer(folder);
+  if (name !== null && CLIP_TOKENIZER_CLASSES.includes(name)) return loadClipTokenizer(folder);
   const known = [WORD_TOKENIZER_CLASS, ...CLIP_TOKENIZER_CLASSES].map((word) => `"${word}"`);
-  throw modelFault(configPath, 'tokenizer_class', known.join(' or '), `"${name}"`);
+  throw modelFault(configPath, 'tokenizer_class', known.join(' or '), JSON.stringify(name));
 }

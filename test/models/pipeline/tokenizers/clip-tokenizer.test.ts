@@ -144,6 +144,24 @@ describe('the CLIP tokenizer', () => {
     expect(loadTokenizer(folder).padTokenId).toBe(end);
   });
 
+  it('should be CLIP without a class, and have 77 ids and the end of text as padding where nothing else is said', () => {
+    const before = CASES.sd1.map(({ text }) => [...loadTokenizer(folder).encode(text)]);
+    const { tokenizer_class: _, model_max_length: __, ...config } = content('tokenizer_config.json');
+    const ids = () => CASES.sd1.map(({ text }) => [...loadTokenizer(folder).encode(text)]);
+    for (const others of [
+      {},
+      { tokenizer_class: null, model_max_length: null },
+      { model_max_length: 1e30 },
+    ]) {
+      put('tokenizer_config.json', { ...config, ...others });
+      expect(ids()).toEqual(before);
+    }
+    put('special_tokens_map.json', { pad_token: null });
+    expect(ids()).toEqual(before);
+    rmSync(join(folder, 'tokenizer_config.json'));
+    expect(ids()).toEqual(before);
+  });
+
   it('should read tokenizer.json where there is no vocabulary beside it', () => {
     const before = CASES.sd1.map(({ text }) => [...loadTokenizer(folder).encode(text)]);
     const merges = readFileSync(join(folder, 'merges.txt'), 'utf8').trim().split('\n').slice(1);
@@ -177,13 +195,11 @@ describe('the CLIP tokenizer', () => {
       '{"tokenizer_class": "T5Tokenizer"}',
       /expected "WordTokenizer" or "CLIPTokenizer"/,
     ],
-    ...['1e30', '10000', '1025', '1', '0', '-77', '76.5', '"77"', 'null'].map(
-      (length): [string, string, RegExp] => [
-        'tokenizer_config.json',
-        `{"tokenizer_class": "CLIPTokenizer", "model_max_length": ${length}}`,
-        /model_max_length: .*expected/,
-      ],
-    ),
+    ...['10000', '1025', '1', '0', '-77', '76.5', '"77"'].map((length): [string, string, RegExp] => [
+      'tokenizer_config.json',
+      `{"tokenizer_class": "CLIPTokenizer", "model_max_length": ${length}}`,
+      /model_max_length: .*expected/,
+    ]),
     ['vocab.json', '{"a": 9007199254740991}', /vocab\.json a: /],
     ['added_tokens.json', '{"<toy>": 1e15}', /added_tokens\.json <toy>: /],
     ['added_tokens.json', '{"<toy>": "635"}', /added_tokens\.json <toy>: /],
@@ -193,7 +209,7 @@ describe('the CLIP tokenizer', () => {
       JSON.stringify({ additional_special_tokens: ['x'.repeat(100_000)] }),
       /special_tokens_map\.json additional_special_tokens/,
     ],
-    ['special_tokens_map.json', '{"pad_token": null}', /pad_token: expected a token, got null/],
+    ['special_tokens_map.json', '{"eos_token": null}', /eos_token: expected a token, got null/],
     [
       'tokenizer_config.json',
       '{"tokenizer_class": "CLIPTokenizer", "added_tokens_decoder": {"9": {"content": 5}}}',
