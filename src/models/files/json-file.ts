@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { type ErrorCode, TributaryError } from '../../errors.js';
+import { absence, standIn } from './stand-in.js';
 
 interface JsonFileOptions {
   /** The code of the fault if the file is missing or its content does not fit. */
@@ -23,7 +24,10 @@ export async function readJsonFile<Schema extends z.ZodType>(
   schema: Schema,
   { code, nextStep }: JsonFileOptions,
 ): Promise<z.output<Schema>> {
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  const text = await readFile(path, 'utf8').catch(async (cause: NodeJS.ErrnoException) => {
+    const other = await absence(path);
+    if (other)
+      throw new TributaryError(code, `${path}: expected a JSON file, got ${other.got}. ${other.nextStep}`);
     const got = cause.code === 'ENOENT' ? 'no such file' : (cause.code ?? cause.message);
     throw new TributaryError(code, `${path}: expected a JSON file, got ${got}. ${nextStep}`, { cause });
   });
@@ -49,6 +53,8 @@ function parseJson(path: string, text: string, { code, nextStep }: JsonFileOptio
   try {
     return JSON.parse(text.replace(TEXT_OR_PYTHON_NUMBER, (part) => PYTHON_NUMBERS[part] ?? part));
   } catch (cause) {
+    const other = standIn(new TextEncoder().encode(text.slice(0, 8)));
+    if (other) throw new TributaryError(code, `${path}: expected JSON, got ${other.got}. ${other.nextStep}`);
     const got = text.trim() === '' ? 'an empty file' : `${text.length} characters that do not parse`;
     throw new TributaryError(code, `${path}: expected JSON, got ${got}. ${nextStep}`, { cause });
   }

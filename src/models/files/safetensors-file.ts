@@ -11,6 +11,7 @@ import {
   type SafetensorsHeader,
   type TensorRecord,
 } from './safetensors-header.js';
+import { absence } from './stand-in.js';
 
 export interface SafetensorsFile {
   readonly path: string;
@@ -27,8 +28,11 @@ export interface SafetensorsFile {
 
 /** Opens a file and reads its header. Errors: TRIB_FILE if it cannot be read, or as `parseSafetensorsHeader`. */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  const file = await open(path).catch((cause) => {
-    throw unreadable(path, cause);
+  const file = await open(path).catch(async (cause) => {
+    const other = await absence(path);
+    if (!other) throw unreadable(path, cause);
+    const text = `${path}: expected a readable safetensors file, got ${other.got}. ${other.nextStep}`;
+    throw new TributaryError('TRIB_FILE', text, { cause });
   });
   try {
     const { size } = await file.stat();

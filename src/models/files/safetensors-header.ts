@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { isPickle, WHY_NO_PICKLE } from './read-bytes.js';
+import { standIn } from './stand-in.js';
 
 const DTYPES = ['F64', 'F32', 'F16', 'BF16', 'I64', 'U8'] as const;
 export type Dtype = (typeof DTYPES)[number];
@@ -63,6 +64,13 @@ export function headerEnd(first: Uint8Array, fileBytes: number, where: string): 
   if (isPickle(first)) {
     const text = `${where}: expected safetensors, got ${WHY_NO_PICKLE}. Load it where you trust it, and save it as safetensors.`;
     throw new TributaryError('TRIB_FILE', text);
+  }
+  const other = standIn(first);
+  if (other) {
+    throw new TributaryError(
+      'TRIB_FILE',
+      `${where}: expected safetensors, got ${other.got}. ${other.nextStep}`,
+    );
   }
   const view = new DataView(first.buffer, first.byteOffset, LENGTH_BYTES);
   const headerBytes = Number(view.getBigUint64(0, true));

@@ -9,6 +9,7 @@ import { WHY_NO_PICKLE } from '../files/read-bytes.js';
 import { floatValues } from '../files/safetensors.js';
 import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file.js';
 import type { TensorRecord } from '../files/safetensors-header.js';
+import { type StandIn, unfinishedAmong } from '../files/stand-in.js';
 import type { Precision, StoredTensor } from '../graph/graph.js';
 import { type FilePlace, realPlace } from '../graph/stored-files.js';
 import { ELEMENT_BYTES } from '../tensor.js';
@@ -71,7 +72,7 @@ export function weightFiles(base: string): readonly WeightFiles[] {
  * @param base the name without its ending, `diffusion_pytorch_model` or `model`.
  * @param toCome names that count as present.
  *
- * Errors: TRIB_MODEL if there are only pickles, or safetensors of other names.
+ * Errors: TRIB_MODEL if there are only pickles, safetensors of other names, or an unfinished download.
  */
 export async function findWeights(
   folder: string,
@@ -82,12 +83,20 @@ export async function findWeights(
   const found = weightFiles(base)
     .flatMap(({ file, indexes }) => [file, ...indexes])
     .find((name) => entries.includes(name));
+  // aria2 gives a file its whole size at once, and says beside it that it is not whole.
+  const unfinished = unfinishedAmong(found ? entries.filter((name) => name === `${found}.aria2`) : entries);
+  if (unfinished) throw unfinishedFault(join(folder, found ?? `${base}.safetensors`), unfinished);
   if (found) return join(folder, found);
   const other = entries.find((name) => name.endsWith('.safetensors'));
   if (other) throw otherNameFault(folder, base, other);
   const pickle = entries.find((name) => PICKLE.test(name));
   if (pickle) throw pickleFault(join(folder, pickle));
   return null;
+}
+
+/** The fault of weights whose download has not ended. */
+export function unfinishedFault(path: string, { got, nextStep }: StandIn): TributaryError {
+  return new TributaryError('TRIB_MODEL', `${path}: expected whole weights, got ${got}. ${nextStep}`);
 }
 
 /** The fault of safetensors that no loader would look for under that name. */

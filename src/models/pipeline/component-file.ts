@@ -1,9 +1,10 @@
 /** @file Finding the network of a pipeline's component: exporters put it in different places. */
 
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { TributaryError } from '../../errors.js';
-import { EXPORT, findWeights } from '../networks/component-weights.js';
+import { type StandIn, unfinishedAmong } from '../files/stand-in.js';
+import { EXPORT, findWeights, unfinishedFault } from '../networks/component-weights.js';
 
 interface ComponentFile {
   /** An ONNX graph, a safetensors file, or the index of several. */
@@ -51,6 +52,19 @@ export async function componentFile(
     .map((file) => file.slice(prefix.length));
   const modelPath = await findWeights(join(path, name), weightsBase, toCome);
   if (modelPath) return { modelPath, configPath: join(path, name, 'config.json') };
+  const unfinished = await unfinishedElsewhere(path, name);
+  if (unfinished) throw unfinishedFault(join(path, name, `${weightsBase}.safetensors`), unfinished);
   const text = `${join(path, name, 'model.onnx')}: expected an ONNX graph, or ${weightsBase}.safetensors beside it, got no such file. ${EXPORT}`;
   throw new TributaryError('TRIB_MODEL', text);
+}
+
+/**
+ * Returns the unfinished download of a component's weights where `hf download` keeps it: in a folder of its own, or in the
+ * cache's `blobs`.
+ */
+async function unfinishedElsewhere(path: string, name: string): Promise<StandIn | null> {
+  const namesIn = (folder: string) => readdir(folder).catch((): string[] => []);
+  const ownFolder = unfinishedAmong(await namesIn(join(path, '.cache/huggingface/download', name)));
+  if (ownFolder || basename(join(path, '..')) !== 'snapshots') return ownFolder;
+  return unfinishedAmong(await namesIn(join(path, '../../blobs')));
 }

@@ -15,6 +15,7 @@ import { absent, count, noShift, objectOf, perResolution, scalingFactor } from '
 import type { DenoiserConfig, DenoiserFamily, DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { type LatentDecoder, readLatentDecoder } from '../networks/latent-decoder.js';
 import { type Announced, componentFile, NOTHING_ANNOUNCED } from './component-file.js';
+import { requireNoOther } from './no-pipeline.js';
 import { correct, type PipelineCorrections, precedesSampleSize } from './pipeline-corrections.js';
 import { readPipelineIndex, schedulerConfigPath } from './pipeline-index.js';
 import { readSchedulerConfig } from './read-scheduler-config.js';
@@ -182,6 +183,7 @@ async function requirePipelineFolder(path: string): Promise<void> {
     const text = `${path}: expected a pipeline folder, got a single file, whose weights have other names. ${CONVERT}`;
     throw new TributaryError('TRIB_MODEL', text);
   }
+  await requireNoOther(path);
   await requireFolder(path, 'a pipeline folder');
 }
 

@@ -34,6 +34,8 @@ const modelIndexSchema = objectOf({
 const pipelineClassSchema = objectOf({
   _class_name: z.string().catch('?'),
   transformer: z.unknown().optional(),
+  text_encoder: z.unknown().optional(),
+  text_encoder_2: z.unknown().optional(),
 });
 
 /** Reads the `model_index.json` of a folder. Errors: TRIB_MODEL, naming the key, or if the pipeline has no UNet. */
@@ -45,6 +47,7 @@ export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
     const text = `${indexPath} _class_name: expected a pipeline with a ${UNET.title} (${UNET.models}), got "${pipelineClass}" with a transformer. ${EXPORT}`;
     throw new TributaryError('TRIB_MODEL', text);
   }
+  requireBase(indexPath, head);
   const index = await readJsonFile(indexPath, modelIndexSchema, JSON_FILE);
   const classOf = ([, name]: readonly unknown[]) => (typeof name === 'string' ? name : null);
   const second = index.text_encoder_2;
@@ -56,6 +59,17 @@ export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
     textClasses: [index.text_encoder, ...(isSdxl && second ? [second] : [])].map(classOf),
     zeroEmptyPrompt: isSdxl && (index.force_zeros_for_empty_prompt ?? true),
   };
+}
+
+/** SDXL's refiner has the second text encoder alone. */
+function requireBase(
+  path: string,
+  { text_encoder: first, text_encoder_2: second }: z.output<typeof pipelineClassSchema>,
+): void {
+  const isThere = (part: unknown) => Array.isArray(part) && part.some((name) => name !== null);
+  if (isThere(first) || !isThere(second)) return;
+  const text = `${path} text_encoder: expected [library, class], got a refiner of SDXL, which has text_encoder_2 alone and goes on with pictures of the base. Use the base, such as stabilityai/stable-diffusion-xl-base-1.0.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 export const schedulerConfigPath = (path: string) => join(path, 'scheduler', 'scheduler_config.json');

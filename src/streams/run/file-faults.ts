@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
+import { noPipelineFault, requireNoOther } from '../../models/pipeline/no-pipeline.js';
 import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
 import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
@@ -52,6 +53,8 @@ async function findFileFault(
   const wanted = leadsTo === 'either' ? 'a file or folder' : `a ${leadsTo}`;
   const found = await stat(name).catch((error: NodeJS.ErrnoException) => error.code ?? error.message);
   if (typeof found === 'string') {
+    const known = path.at(-1) === 'pipeline' ? await noPipelineFault(name) : null;
+    if (known) return contentFault(path, name, prompts);
     return {
       kind: 'bad-value',
       expected: `${wanted} that is there`,
@@ -77,6 +80,7 @@ async function contentFault(
   const field = path.at(-1);
   try {
     if (field === 'pipeline') {
+      await requireNoOther(name);
       await stat(join(name, 'model_index.json'));
       await readPipelineScheduler(name, () => {});
       loadTokenizer(join(name, 'tokenizer'));

@@ -4,6 +4,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { isPickle, WHY_NO_PICKLE } from '../../files/read-bytes.js';
+import { standIn } from '../../files/stand-in.js';
 import { type ElementArrays, type ElementType, elementCount, type Tensor } from '../../tensor.js';
 import type { Attribute, Graph, Node, Value } from '../graph.js';
 import { elementTypeOf, storedShape } from './element-codes.js';
@@ -36,6 +37,13 @@ export function decodeModel(bytes: Uint8Array, where: string): ModelProto & { gr
     throw new TributaryError(
       'TRIB_MODEL',
       `${where}: expected an ONNX model, got ${WHY_NO_PICKLE}. Export the model to ONNX.`,
+    );
+  }
+  const other = standIn(bytes.subarray(0, 8));
+  if (other) {
+    throw new TributaryError(
+      'TRIB_MODEL',
+      `${where}: expected an ONNX model, got ${other.got}. ${other.nextStep}`,
     );
   }
   let model: ModelProto;

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
+import { standIn } from '../../files/stand-in.js';
 
 /** An id beyond this is damage: the largest vocabularies have some 260,000 tokens. */
 export const MAX_TOKEN_ID = 9_999_999;
@@ -28,6 +29,9 @@ export function readJson<Schema extends z.ZodType>(path: string, schema: Schema)
   try {
     content = JSON.parse(text);
   } catch (cause) {
+    const other = standIn(new TextEncoder().encode(text.slice(0, 8)));
+    if (other)
+      throw new TributaryError('TRIB_MODEL', `${path}: expected JSON, got ${other.got}. ${other.nextStep}`);
     const got = JSON.stringify(text.length > 20 ? `${text.slice(0, 20)}...` : text);
     throw new TributaryError('TRIB_MODEL', `${path}: expected JSON, got ${got}. Restore the file.`, {
       cause,

@@ -195,7 +195,7 @@ describe('damaged models', () => {
         'm.onnx: expected an ONNX model with a graph, got 0 bytes without one (truncated?). Copy the file again.',
       ),
     );
-    expect(() => decodeModel(new TextEncoder().encode('<html>not a model</html>'), 'm.onnx')).toThrowError(
+    expect(() => decodeModel(new TextEncoder().encode('{html}not a model</html>'), 'm.onnx')).toThrowError(
       modelError(/^m\.onnx: expected a whole ONNX model, got 24 bytes that do not parse/),
     );
   });
