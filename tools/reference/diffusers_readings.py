@@ -20,6 +20,7 @@ from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLP
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 READ = (
     "num_train_timesteps beta_start beta_end beta_schedule prediction_type timestep_spacing steps_offset set_alpha_to_one"
+    " rescale_betas_zero_snr"
 ).split()
 CORRECTED = ("steps_offset", "clip_sample", "sample_size")
 # Each with what is written out in the file; LMS and DPM-Solver SDE need further packages.
@@ -42,6 +43,7 @@ FILES = (
     ("DPMSolverMultistepScheduler", {"steps_offset": 0, "timestep_spacing": "linspace"}),
     ("DPMSolverSinglestepScheduler", {"steps_offset": 0}),
     ("UniPCMultistepScheduler", {"prediction_type": "v_prediction"}),
+    ("EulerDiscreteScheduler", {"prediction_type": "v_prediction", "rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}),
 )
 
 

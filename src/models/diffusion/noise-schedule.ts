@@ -35,6 +35,9 @@ export function isFlow(schedule: NoiseSchedule): schedule is FlowSchedule {
  * their roots (scaled_linear), or min(0.999, 1 - f((t+1)/T) / f(t/T)) with f(x) = cos²((x + 0.008) / 1.008 · π/2)
  * (squaredcos_cap_v2; Nichol and Dhariwal 2021, equation 17).
  *
+ * With `zeroTerminalSnr` √ᾱ_t becomes (√ᾱ_t - √ᾱ_T)·√ᾱ_0 / (√ᾱ_0 - √ᾱ_T), T the last timestep (Lin et al. 2023, algorithm
+ * 1): ᾱ_0 stays, and ᾱ_T is exactly 0.
+ *
  * Departure: float64 throughout (diffusers: float32), so values differ from diffusers' by up to 1e-6 relative.
  */
 function createDdimSchedule(config: SchedulerConfig): DdimSchedule {
@@ -44,7 +47,15 @@ function createDdimSchedule(config: SchedulerConfig): DdimSchedule {
     product *= 1 - noiseIncrement(config, timestep);
     alphasCumprod[timestep] = product;
   }
+  if (config.zeroTerminalSnr) rescale(alphasCumprod);
   return { config, alphasCumprod, finalAlphaCumprod: config.setAlphaToOne ? 1 : at(alphasCumprod, 0) };
+}
+
+/** Moves √ᾱ linearly so that the first stays and the last is 0. */
+function rescale(alphasCumprod: Float64Array): void {
+  const [first, last] = [Math.sqrt(at(alphasCumprod, 0)), Math.sqrt(at(alphasCumprod, -1))];
+  for (const [timestep, alphaProd] of alphasCumprod.entries())
+    alphasCumprod[timestep] = (((Math.sqrt(alphaProd) - last) * first) / (first - last)) ** 2;
 }
 
 /** β_t of a schedule. */

@@ -20,6 +20,8 @@ export interface SchedulerConfig {
   readonly stepsOffset: number;
   /** Whether what follows the last step is a clean picture (1) or the least noisy training timestep. */
   readonly setAlphaToOne: boolean;
+  /** Whether the schedule is rescaled so that nothing of the picture is left at the last timestep; default: it is not. */
+  readonly zeroTerminalSnr?: boolean;
 }
 
 /** A flow matching scheduler: the network predicts the velocity v = n - x_0 on straight lines to the noise n. */
@@ -56,7 +58,7 @@ export function schedulerConfigJson(config: AnySchedulerConfig): Readonly<Record
     set_alpha_to_one: config.setAlphaToOne,
     clip_sample: false,
     thresholding: false,
-    rescale_betas_zero_snr: false,
+    rescale_betas_zero_snr: config.zeroTerminalSnr ?? false,
     trained_betas: null,
   };
 }

@@ -33,7 +33,7 @@ const ddimSchema = objectOf({
   set_alpha_to_one: flag().default(true),
   clip_sample: flag().default(false),
   thresholding: only(false, 'a thresholded step has no Gaussian policy mean').default(false),
-  rescale_betas_zero_snr: only(false, 'the first step would divide by zero').default(false),
+  rescale_betas_zero_snr: flag().default(false),
   trained_betas: only(null, 'only named schedules are read').default(null),
   use_flow_sigmas: only(false, 'a flow is read from FlowMatchEulerDiscreteScheduler').default(false),
   timestep_type: z
@@ -99,7 +99,13 @@ export async function readSchedulerConfig(
         ? 0
         : correct(context, 'steps_offset', path, [written.steps_offset, 1]),
     setAlphaToOne: written.set_alpha_to_one,
+    ...(written.rescale_betas_zero_snr && { zeroTerminalSnr: true }),
   };
+  if (config.zeroTerminalSnr && config.predictionType === 'epsilon') {
+    const expected =
+      'v_prediction or sample, because rescale_betas_zero_snr leaves nothing of the picture at the last timestep';
+    throw unfit(`${path} prediction_type: expected ${expected}, got "epsilon"`);
+  }
   requireUsable(path, config);
   return config;
 }
@@ -139,7 +145,7 @@ function requireUsable(path: string, config: SchedulerConfig): void {
     throw unfit(`${path} steps_offset: expected ${expected}, got ${stepsOffset}`);
   }
   const { alphasCumprod } = createNoiseSchedule(config);
-  const [first, last] = [at(alphasCumprod, 0), at(alphasCumprod, -1)];
+  const [first, last] = [at(alphasCumprod, 0), at(alphasCumprod, config.zeroTerminalSnr ? -2 : -1)];
   if (1 - first >= LEAST_NOISE && last >= LEAST_SIGNAL) return;
   throw unfit(
     `${path} beta_start, beta_end: expected betas that leave noise at the first timestep and signal at the last, ` +

@@ -5,6 +5,7 @@ import { flowSigmas } from '../../../src/models/diffusion/flow-schedule.js';
 import { forwardProcess, trainingTimestep } from '../../../src/models/diffusion/forward-process.js';
 import type { PredictionType, TimestepSpacing } from '../../../src/models/diffusion/scheduler-config.js';
 import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
+import { noisySteps } from '../../../src/models/diffusion/stochastic-steps.js';
 import { flowSchedule, scheduleWith } from './schedules.js';
 
 interface ReferenceStep {
@@ -23,6 +24,7 @@ interface Reference {
     readonly timestepSpacing: TimestepSpacing;
     readonly stepsOffset: number;
     readonly setAlphaToOne: boolean;
+    readonly zeroTerminalSnr?: boolean;
     readonly eta: number;
     readonly steps: readonly (ReferenceStep & {
       readonly velocity: number;
@@ -48,7 +50,7 @@ const near = (found: number | undefined, expected: number) =>
 
 describe('samplers and forward process, against diffusers', () => {
   test.each(ddim)(
-    'DDIM: $predictionType, $timestepSpacing, set_alpha_to_one $setAlphaToOne, eta $eta',
+    'DDIM: $predictionType, $timestepSpacing, set_alpha_to_one $setAlphaToOne, zero SNR $zeroTerminalSnr, eta $eta',
     ({ eta, steps, ...config }) => {
       const schedule = scheduleWith(config);
       const coefficients = samplerCoefficients(schedule, steps.length, eta);
@@ -72,6 +74,27 @@ describe('samplers and forward process, against diffusers', () => {
       });
     },
   );
+
+  test('should leave nothing of the picture at the last timestep of a zero-SNR schedule, and train from there', () => {
+    const schedule = scheduleWith({
+      zeroTerminalSnr: true,
+      predictionType: 'v_prediction',
+      timestepSpacing: 'trailing',
+    });
+    expect(schedule.alphasCumprod[999]).toBe(0);
+    expect(schedule.alphasCumprod[0]).toBeCloseTo(scheduleWith().alphasCumprod[0] ?? 0, 12);
+    const [first] = samplerCoefficients(schedule, 20, 1);
+    const alphaProdPrev = schedule.alphasCumprod[949] ?? 0;
+    // With eta 1 the mean is all of what the network says of the picture, and the rest is fresh noise.
+    expect(first?.timestep).toBe(999);
+    expect(first?.sampleCoefficient).toBeCloseTo(0, 6);
+    expect(first?.outputCoefficient).toBeCloseTo(-Math.sqrt(alphaProdPrev), 12);
+    expect(first?.stdDevT).toBeCloseTo(Math.sqrt(1 - alphaProdPrev), 12);
+    expect(noisySteps(schedule, 20)).toBe(20);
+    const { signalScale, predOriginalSample } = forwardProcess(schedule, 999);
+    expect(signalScale).toBe(0);
+    expect(predOriginalSample).toEqual({ latentsCoefficient: 0, outputCoefficient: -1 });
+  });
 
   test.each(flow)('flow: $numTrainTimesteps timesteps, shift $shift', ({ sigmas, steps, ...config }) => {
     const schedule = flowSchedule(config);

@@ -236,7 +236,7 @@ describe('readSchedulerConfig', () => {
     ],
     [
       { rescale_betas_zero_snr: true },
-      'rescale_betas_zero_snr: expected false (the first step would divide by zero), got true',
+      'prediction_type: expected v_prediction or sample, because rescale_betas_zero_snr leaves nothing of the picture at the last timestep, got "epsilon"',
     ],
     [
       { thresholding: true },
@@ -247,7 +247,7 @@ describe('readSchedulerConfig', () => {
       'timestep_spacing: expected one of leading, trailing, linspace, got "karras"',
     ],
     [{ trained_betas: [0.1] }, 'trained_betas: expected null (only named schedules are read), got [0.1]'],
-    [{ rescale_betas_zero_snr: true, steps_offset: -1 }, 'got -1 (and 1 more)'],
+    [{ rescale_betas_zero_snr: 1, steps_offset: -1 }, 'got -1 (and 1 more)'],
   ])('should refuse %j by name', async (content, text) => {
     await writeFile(path, JSON.stringify(content));
     const fault = expect.objectContaining({ code: 'TRIB_MODEL', message: expect.stringContaining(text) });
