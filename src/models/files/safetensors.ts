@@ -3,7 +3,7 @@
  * Numbers are little-endian in the file, and on every machine that Node runs on except s390x.
  */
 import { TributaryError } from '../../errors.js';
-import { decodeFloat16 } from '../numeric/float16.js';
+import { decodeBfloat16, decodeFloat16 } from '../numeric/float16.js';
 import {
   BYTES_PER_ELEMENT,
   type Dtype,
@@ -108,8 +108,7 @@ export function floatValues(tensor: SafetensorsTensor): Float32Array | null {
     case 'F16':
       return decodeFloat16(tensor.data);
     case 'BF16':
-      // bfloat16 is the upper half of a float32.
-      return new Float32Array(Uint32Array.from(tensor.data, (bits) => bits << 16).buffer);
+      return decodeBfloat16(tensor.data);
     case 'I64':
     case 'U8':
       return null;

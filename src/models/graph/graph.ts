@@ -13,6 +13,9 @@ export const PRECISIONS = ['float32', 'float16'] as const;
 
 export type Precision = (typeof PRECISIONS)[number];
 
+/** What a file may hold of a constant that a graph has in float32. */
+export type HalfType = 'float16' | 'bfloat16';
+
 /** One edge of the graph: an input, an initializer, or the output of a node. */
 export interface Value {
   readonly name: string;
@@ -51,10 +54,11 @@ export interface Node {
 export interface StoredTensor {
   readonly type: ElementType;
   /**
-   * Set if the file holds the numbers in half precision although `type` is float32: passes treat the constant as float32, and
-   * `toHalfPrecision` restores its type before anything runs.
+   * Set if the file holds the numbers in half precision although `type` is float32: passes treat the constant as float32.
+   * `toHalfPrecision` gives it the file's type; in a graph that stays in single precision every node that reads it raises it
+   * for itself (`raisedWeights`).
    */
-  readonly inFile?: 'float16';
+  readonly inFile?: HalfType;
   readonly shape: readonly number[];
   /** Folder of the model, and the path of the file in it. */
   readonly folder: string;

@@ -8,11 +8,10 @@ import { readJsonFile } from '../files/json-file.js';
 import { WHY_NO_PICKLE } from '../files/read-bytes.js';
 import { floatValues } from '../files/safetensors.js';
 import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file.js';
-import type { TensorRecord } from '../files/safetensors-header.js';
+import { BYTES_PER_ELEMENT, type TensorRecord } from '../files/safetensors-header.js';
 import { type StandIn, unfinishedAmong } from '../files/stand-in.js';
-import type { Precision, StoredTensor } from '../graph/graph.js';
+import type { HalfType, StoredTensor } from '../graph/graph.js';
 import { type FilePlace, realPlace } from '../graph/stored-files.js';
-import { ELEMENT_BYTES } from '../tensor.js';
 import { objectOf } from './config-fields.js';
 
 export interface ComponentWeights {
@@ -25,12 +24,15 @@ export interface ComponentWeights {
   /** Reads one tensor as float32, whatever precision it is stored in. */
   read(name: string): Promise<Float32Array>;
   /**
-   * Where a tensor lies, if a runtime can use it in place: float32 at a multiple of four bytes, or, for a graph that computes
-   * in half precision, float16 at a multiple of two. Else null.
+   * Where a tensor lies, if a runtime can use it in place: float32 at a multiple of four bytes, or a type of `halves` at a
+   * multiple of two. Else null.
    */
-  place(name: string, precision: Precision): StoredTensor | null;
+  place(name: string, halves: readonly HalfType[]): StoredTensor | null;
   close(): Promise<void>;
 }
+
+/** Names of half precisions in safetensors. */
+const HALF_DTYPES = { float16: 'F16', bfloat16: 'BF16' } as const;
 
 /** Endings of files that torch.load reads. */
 export const PICKLE = /\.(bin|ckpt|pt|pth|pkl|pickle)$/i;
@@ -140,16 +142,16 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
         const text = `${file?.path ?? path} tensor "${name}": expected F32, F16 or BF16, got ${tensor?.dtype ?? 'none'}. Save the model in one of them.`;
         throw new TributaryError('TRIB_MODEL', text);
       },
-      place(name, precision) {
+      place(name, halves) {
         const { file, record } = owners.get(name) ?? {};
         const filePlace = file && places.get(file);
         if (!filePlace || !record) return null;
-        const isHalf = precision === 'float16' && record.dtype === 'F16';
-        if (record.dtype !== 'F32' && !isHalf) return null;
+        const inFile = halves.find((type) => HALF_DTYPES[type] === record.dtype);
+        if (record.dtype !== 'F32' && !inFile) return null;
         const offset = file.dataStart + record.start;
-        if (offset % ELEMENT_BYTES[isHalf ? 'float16' : 'float32'] !== 0) return null;
+        if (offset % BYTES_PER_ELEMENT[record.dtype] !== 0) return null;
         const place = { type: 'float32', shape: record.shape, ...filePlace, offset } as const;
-        return isHalf ? { ...place, inFile: 'float16' } : place;
+        return inFile ? { ...place, inFile } : place;
       },
       close,
     };

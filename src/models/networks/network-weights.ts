@@ -4,7 +4,7 @@
  */
 
 import { TributaryError } from '../../errors.js';
-import { formatShape, type Graph, LARGE_BYTES, type Precision, type StoredTensor } from '../graph/graph.js';
+import { formatShape, type Graph, type HalfType, LARGE_BYTES, type StoredTensor } from '../graph/graph.js';
 import { GraphBuilder } from '../graph/ops/builder.js';
 import { ELEMENT_BYTES, elementCount, float32, type Tensor } from '../tensor.js';
 import type { ComponentWeights } from './component-weights.js';
@@ -32,20 +32,20 @@ export function networkGraph(network: Network, weights: NetworkWeights): Graph {
  *
  * Errors: TRIB_MODEL, listing every weight that is missing, has another shape or is not in the network.
  * @param others names of tensors in the file that the network may leave unused; null if it must use all.
- * @param precision what the graph will compute in.
+ * @param halves types that large weights may have in the file and stay there (see `StoredTensor.inFile`).
  */
 export async function readNetworkWeights(
   network: Network,
   weights: ComponentWeights,
   others: RegExp | null,
-  precision: Precision = 'float32',
+  halves: readonly HalfType[] = [],
 ): Promise<NetworkWeights> {
   const wanted = wantedWeights(network).map((spec) => ({ spec, ...storedAs(spec, weights.shapes) }));
   requireFit(wanted, weights, others);
   const read = new Map<string, Tensor | StoredTensor>();
   for (const { spec, name } of wanted) {
     const isLarge = elementCount(spec.shape) * ELEMENT_BYTES.float32 >= LARGE_BYTES;
-    const place = isLarge ? weights.place(name, precision) : null;
+    const place = isLarge ? weights.place(name, halves) : null;
     const { shape } = spec;
     read.set(spec.name, place ? { ...place, shape } : float32(await weights.read(name), shape));
   }

@@ -3,7 +3,7 @@
 import { TributaryError } from '../../errors.js';
 import type { Engine } from '../engines/contract/engine.js';
 import { prepareGraph } from '../engines/prepare-graph.js';
-import type { Graph, Precision } from '../graph/graph.js';
+import type { Graph, HalfType, Precision } from '../graph/graph.js';
 import { decodeModel, inputAxes } from '../graph/onnx/decode.js';
 import { readModelFile } from '../graph/onnx/model-file.js';
 import { withFloatInput } from '../graph/passes/float-input.js';
@@ -35,11 +35,12 @@ export async function openDenoiserGraph(
   precision: Precision = 'float32',
 ): Promise<Graph> {
   const { modelPath: label, network, family, config } = source.folder.denoiser;
+  const halves = precision === 'float16' ? [precision] : engine.raises;
   if (network) {
     const [tokens] = source.embedsShape;
-    return builtGraph(label, network({ rows, sampleSize: config.sampleSize, tokens }), precision);
+    return builtGraph(label, network({ rows, sampleSize: config.sampleSize, tokens }), halves);
   }
-  const { bytes, ...weights } = await readModelFile(label, precision);
+  const { bytes, ...weights } = await readModelFile(label, halves);
   const model = decodeModel(bytes, label);
   const axes = inputAxes(model);
   const conditioning = family.conditioning(config, source.embedsShape);
@@ -61,10 +62,10 @@ export async function openDenoiserGraph(
   return withFloatInput(graph, 'timestep');
 }
 
-async function builtGraph(path: string, network: Network, precision: Precision): Promise<Graph> {
+async function builtGraph(path: string, network: Network, halves: readonly HalfType[]): Promise<Graph> {
   const weights = await openComponentWeights(path);
   try {
-    return networkGraph(network, await readNetworkWeights(network, weights, null, precision));
+    return networkGraph(network, await readNetworkWeights(network, weights, null, halves));
   } finally {
     await weights.close();
   }

@@ -1,4 +1,4 @@
-/** @file IEEE 754 half precision (binary16) as bit patterns, which float16 tensors hold in JavaScript. */
+/** @file IEEE 754 half precision (binary16) as bit patterns, which float16 tensors hold in JavaScript; bfloat16 too. */
 
 const FLOAT = new Float32Array(1);
 const BITS = new Uint32Array(FLOAT.buffer);
@@ -84,6 +84,11 @@ export function decodeFloat16(bits: ArrayLike<number>): Float32Array {
   const values = new Float32Array(bits.length);
   for (let i = 0; i < values.length; i++) values[i] = valueOfBits[bits[i]!]!;
   return values;
+}
+
+/** Returns the exact values of bfloat16 bit patterns, each the upper half of a float32. */
+export function decodeBfloat16(bits: Uint16Array): Float32Array {
+  return new Float32Array(Uint32Array.from(bits, (upper) => upper << 16).buffer);
 }
 
 /** Rounds a number to the nearest float16 value, ties to even. */

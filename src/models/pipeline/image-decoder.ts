@@ -97,7 +97,9 @@ async function openDecoders(
   const definition = (shape: readonly number[]) => architecture.network([1, ...shape]);
   const weights = await openComponentWeights(label);
   const small = definition([architecture.latentChannels, 8, 8]);
-  const read = await readNetworkWeights(small, weights, ENCODER).finally(() => weights.close());
+  const read = await readNetworkWeights(small, weights, ENCODER, engine.raises).finally(() =>
+    weights.close(),
+  );
   const executables = new Map<string, Executable>();
   return {
     async of(shape) {

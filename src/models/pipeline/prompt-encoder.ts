@@ -95,7 +95,8 @@ async function openEncoder(engine: Engine, onDisk: TextEncoderOnDisk): Promise<O
   try {
     const network = (layer: Parameters<typeof clipTextModel>[0]) =>
       clipTextModel(layer, architecture, tokenizer.modelMaxLength);
-    const graph = networkGraph(network, await readNetworkWeights(network, weights, UNUSED));
+    const read = await readNetworkWeights(network, weights, UNUSED, engine.raises);
+    const graph = networkGraph(network, read);
     return { path, tokenizer, executable: await compileGraph(engine, graph, { label: path }) };
   } finally {
     await weights.close();

@@ -1,19 +1,26 @@
 /** @file Weights that stay in their file: a network over them computes what it computes over weights in memory. */
 
-import { stat, symlink, writeFile } from 'node:fs/promises';
+import { readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
 import { compileGraph } from '../../../src/models/engines/compile-graph.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../src/models/engines/onnxruntime/engine.js';
+import { openSession } from '../../../src/models/engines/onnxruntime/session.js';
 import { createTfjsEngine } from '../../../src/models/engines/tfjs/engine.js';
-import { encodeSafetensors, type SafetensorsTensor } from '../../../src/models/files/safetensors.js';
-import type { Graph, Precision } from '../../../src/models/graph/graph.js';
+import {
+  encodeSafetensors,
+  floatValues,
+  type SafetensorsTensor,
+} from '../../../src/models/files/safetensors.js';
+import type { Graph, HalfType } from '../../../src/models/graph/graph.js';
 import { halfConstants } from '../../../src/models/graph/half/half-constants.js';
 import { toHalfPrecision } from '../../../src/models/graph/half/half-precision.js';
+import { decodeModel } from '../../../src/models/graph/onnx/decode.js';
 import { encodeGraph, encodeGraphApart } from '../../../src/models/graph/onnx/encode.js';
 import { GraphBuilder } from '../../../src/models/graph/ops/builder.js';
+import { fuseForInference } from '../../../src/models/graph/passes/fuse.js';
 import { freeWeights } from '../../../src/models/graph/weights/free-weights.js';
 import { addLora } from '../../../src/models/graph/weights/lora.js';
 import { openComponentWeights } from '../../../src/models/networks/component-weights.js';
@@ -57,7 +64,7 @@ beforeAll(() => {
 });
 afterAll(() => engine.close());
 
-type Dtype = 'F32' | 'F16';
+type Dtype = 'F32' | 'F16' | 'BF16';
 
 function createTensors(dtype: Dtype): ReadonlyMap<string, SafetensorsTensor> {
   return new Map(
@@ -66,7 +73,11 @@ function createTensors(dtype: Dtype): ReadonlyMap<string, SafetensorsTensor> {
       const bits = encodeFloat16(randomTensor(index, shape, 0.02).data);
       if (dtype === 'F16') return [name, { dtype, shape, data: bits }];
       const data = Float32Array.from(bits, (_, i) => decoded(bits, i));
-      return [name, { dtype, shape, data }];
+      if (dtype === 'F32') return [name, { dtype, shape, data }];
+      return [
+        name,
+        { dtype, shape, data: Uint16Array.from(new Uint32Array(data.buffer), (word) => word >>> 16) },
+      ];
     }),
   );
 }
@@ -78,22 +89,22 @@ const decoded = (bits: Uint16Array, index: number): number => {
   return bit >> 15 ? -size : size;
 };
 
-const TENSORS = { F32: createTensors('F32'), F16: createTensors('F16') };
+const TENSORS = { F32: createTensors('F32'), F16: createTensors('F16'), BF16: createTensors('BF16') };
 
 async function graphOf(
   dtype: Dtype,
   edit: (bytes: Uint8Array) => Uint8Array = (bytes) => bytes,
-  precision: Precision = 'float32',
+  halves: readonly HalfType[] = [],
 ) {
   const path = join(await temporaryFolder(), 'model.safetensors');
   await writeFile(path, edit(encodeSafetensors({ tensors: TENSORS[dtype], metadata: {} })));
-  return { path, graph: await readGraph(path, precision) };
+  return { path, graph: await readGraph(path, halves) };
 }
 
-async function readGraph(path: string, precision: Precision = 'float32'): Promise<Graph> {
+async function readGraph(path: string, halves: readonly HalfType[] = []): Promise<Graph> {
   const weights = await openComponentWeights(path);
   try {
-    return networkGraph(network, await readNetworkWeights(network, weights, null, precision));
+    return networkGraph(network, await readNetworkWeights(network, weights, null, halves));
   } finally {
     await weights.close();
   }
@@ -242,9 +253,8 @@ describe('weights on disk in half precision', () => {
   const untouched = (bytes: Uint8Array) => bytes;
 
   it('should stay in the file that has them in half, and compute what those of float32 compute', async () => {
-    const [{ graph }, single] = [await graphOf('F16', untouched, 'float16'), await graphOf('F32')];
+    const [{ graph }, single] = [await graphOf('F16', untouched, ['float16']), await graphOf('F32')];
     expect([...graph.stored.keys()].sort()).toEqual(LARGE);
-    expect(() => encodeGraphApart(graph)).toThrow('expected float32 in its file, got float16');
     const half = toHalfPrecision(graph, { constants: halfConstants('network') });
     expect([...half.stored.values()].map(({ type, inFile }) => [type, inFile])).toEqual(
       LARGE.map(() => ['float16', undefined]),
@@ -257,7 +267,7 @@ describe('weights on disk in half precision', () => {
   });
 
   it('should be rounded once for all graphs where the file has them in single, into shared memory', async () => {
-    const { graph } = await graphOf('F32', untouched, 'float16');
+    const { graph } = await graphOf('F32', untouched, ['float16']);
     const constants = halfConstants('network');
     const [first, second] = [toHalfPrecision(graph, { constants }), toHalfPrecision(graph, { constants })];
     expect(first.stored.size).toBe(0);
@@ -270,7 +280,7 @@ describe('weights on disk in half precision', () => {
   });
 
   it('should be read in full where all weights are trained', async () => {
-    const [{ graph }, single] = [await graphOf('F16', untouched, 'float16'), await graphOf('F32')];
+    const [{ graph }, single] = [await graphOf('F16', untouched, ['float16']), await graphOf('F32')];
     const [half, full] = [
       freeWeights(graph, 'network', 'unet').weights,
       freeWeights(single.graph, 'network', 'unet').weights,
@@ -279,5 +289,65 @@ describe('weights on disk in half precision', () => {
     const expected = initialOf(full);
     expect(expected?.length).toBe(4 * CHANNELS * CHANNELS);
     expect(initialOf(half)?.every((value, index) => value === expected?.[index])).toBe(true);
+  });
+});
+
+describe('weights on disk in half precision, in a graph in single', () => {
+  const untouched = (bytes: Uint8Array) => bytes;
+  /** The numbers of a file, saved in float32. */
+  const saved = async (dtype: 'F16' | 'BF16') => {
+    const tensors = new Map(
+      [...TENSORS[dtype]].map(([name, tensor]) => {
+        const data = floatValues(tensor) as Float32Array;
+        return [name, { dtype: 'F32', shape: tensor.shape, data }] as const;
+      }),
+    );
+    const path = join(await temporaryFolder(), 'model.safetensors');
+    await writeFile(path, encodeSafetensors({ tensors, metadata: {} }));
+    return readGraph(path);
+  };
+  /** The network as it samples, with the adapter in its weights. */
+  const sampling = (graph: Graph) =>
+    fuseForInference(addLora(graph, { pattern: '.', rank: 2, alpha: 2, form: 'folded' }, 'network').graph);
+
+  it.each([
+    { dtype: 'F16', inFile: 'float16' },
+    { dtype: 'BF16', inFile: 'bfloat16' },
+  ] as const)('should give the bytes that the same numbers in float32 give, as $dtype', async (half) => {
+    const { graph } = await graphOf(half.dtype, untouched, engine.raises);
+    expect([...graph.stored].map(([name, { type, inFile }]) => [name, type, inFile]).sort()).toEqual(
+      ['conv.weight', 'in.weight', 'out.weight'].map((name) => [name, 'float32', half.inFile]),
+    );
+    expect(encodeGraphApart(graph).externalData.size).toBe(0);
+    const single = await saved(half.dtype);
+    for (const form of [training, sampling])
+      expect(await outputOf(form(graph))).toEqual(await outputOf(form(single)));
+    const initials = (of: Graph) => freeWeights(of, 'network', 'unet').weights.map(({ initial }) => initial);
+    expect(initials(graph)).toEqual(initials(single));
+  });
+
+  it('should be raised by each node that reads them, just before it runs, and never all at once', async () => {
+    const { graph } = await graphOf('F16', untouched, engine.raises);
+    const { model, weightsFolder } = encodeGraphApart(training(graph));
+    const optimizedModelPath = join(await temporaryFolder(), 'optimized.onnx');
+    const options = { label: 'network', optimization: 'all', weightsFolder, optimizedModelPath } as const;
+    const { session } = await openSession(model, { providers: ['cpu'], threads: 1 }, options);
+    await session.release();
+    const { node: nodes } = decodeModel(await readFile(optimizedModelPath), 'optimized').graph;
+    const raised = nodes.flatMap(({ opType, input: [from = ''], output: [to = ''] }, index) =>
+      opType === 'Cast' && graph.stored.has(from)
+        ? [{ from, isReadNext: nodes[index + 1]?.input.includes(to) }]
+        : [],
+    );
+    // Forward and backward, but the kernel once: no adapter comes before it.
+    const matrices = ['in.weight', 'in.weight', 'out.weight', 'out.weight'];
+    expect(raised.map(({ from }) => from).sort()).toEqual(['conv.weight', ...matrices]);
+    expect(raised.filter(({ isReadNext }) => !isReadNext)).toEqual([]);
+  });
+
+  it('should be read where the engine cannot raise them', async () => {
+    const gpu = createOnnxRuntimeEngine({ providers: ['webgpu', 'cpu'], threads: 1 });
+    expect((await graphOf('F16', untouched, gpu.raises)).graph.stored.size).toBe(0);
+    await gpu.close();
   });
 });

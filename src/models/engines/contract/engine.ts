@@ -1,5 +1,6 @@
 /** @file What an engine is: something that runs graphs on some provider, in a thread of its own. */
 
+import type { HalfType } from '../../graph/graph.js';
 import type { ElementType, Tensor } from '../../tensor.js';
 
 /** Tensors by name of graph input or output. */
@@ -119,6 +120,8 @@ export interface Engine {
   readonly differentiates: boolean;
   /** Whether small runs are better than large ones, because it runs them in parallel when it has more than one thread. */
   readonly splitsBatches: boolean;
+  /** Half precisions in which constants of a graph in float32 may stay in their files: it raises them as it runs. */
+  readonly raises: readonly HalfType[];
   /** Compiles ONNX bytes. Errors: TRIB_ENGINE if the graph cannot run; TRIB_PROVIDER if no provider is available. */
   compile(model: Uint8Array, options: CompileOptions): Promise<Executable>;
   /** Folds constants and removes no-ops; returns ONNX bytes. */

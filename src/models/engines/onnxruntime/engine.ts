@@ -31,6 +31,8 @@ export function createOnnxRuntimeEngine(options: EngineOptions): Engine {
   return {
     differentiates: false,
     splitsBatches: options.providers[0] === 'cpu',
+    // Elsewhere a copy for every node that reads a constant would lie on the device.
+    raises: options.providers[0] === 'cpu' ? ['float16', 'bfloat16'] : [],
     async compile(model, compileOptions) {
       await ensureRuntime();
       const threads = threadsOfSession(options, model, compileOptions);

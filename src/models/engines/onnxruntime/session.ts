@@ -2,6 +2,7 @@
 
 import type * as Ort from 'onnxruntime-node';
 import { TributaryError } from '../../../errors.js';
+import { LARGE_BYTES } from '../../graph/graph.js';
 import type { ElementArrays, ElementType, Tensor } from '../../tensor.js';
 import type { EngineOptions, OnnxRuntimeProvider, Port, Tensors } from '../contract/engine.js';
 import { loadRuntime } from './runtime.js';
@@ -9,6 +10,15 @@ import { loadRuntime } from './runtime.js';
 const ort = loadRuntime();
 
 const LEVELS = { none: 'disabled', basic: 'basic', all: 'all' } as const;
+
+/** MatMul + Add would become a Gemm with another name, and LoRA finds its targets by the name of the MatMul. */
+const NAMES_KEPT = { disable_specified_optimizers: 'MatMulAddFusion' };
+
+/** Each node that reads mapped weights in half precision raises them for itself; no copy of all of them is kept. */
+const RAISED_AS_READ = {
+  constant_folding_max_output_size_in_bytes: `${LARGE_BYTES - 1}`,
+  disable_specified_optimizers: 'CommonSubexpressionElimination',
+};
 
 /** What onnxruntime (1.30) says about a model that no provider can open. */
 const MODEL_FAULT =
@@ -116,10 +126,7 @@ function create(model: Uint8Array, options: CreateOptions): Promise<Ort.Inferenc
     ...(optimizedModelPath !== undefined && { optimizedModelFilePath: optimizedModelPath }),
     extra: {
       session: { ...options.entries, ...mappedWeights(options) },
-      // MatMul + Add would become a Gemm with another name, and LoRA finds its targets by the name of the MatMul.
-      ...(optimization === 'basic' && {
-        optimization: { disable_specified_optimizers: 'MatMulAddFusion' },
-      }),
+      optimization: isMapped ? RAISED_AS_READ : optimization === 'basic' ? NAMES_KEPT : {},
     },
     ...(isMapped && { enableCpuMemArena: false, enableMemPattern: false }),
   });

@@ -28,6 +28,7 @@ export function createTfjsEngine(options: TfjsOptions): TfjsEngine {
   return {
     differentiates: options.gradients === 'tape',
     splitsBatches: false,
+    raises: [],
     compile: (model, compileOptions) =>
       compileInThread(thread.call, model, { ...compileOptions, threads: options.threads }),
     simplify: (model, label) => modelTools().simplify(model, label),

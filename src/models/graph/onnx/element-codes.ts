@@ -1,7 +1,8 @@
 /** @file Element types as ONNX numbers them (TensorProto.DataType), and the shapes of stored tensors. */
 
 import { TributaryError } from '../../../errors.js';
-import { type ElementType, elementCount } from '../../tensor.js';
+import { ELEMENT_BYTES, type ElementType, elementCount } from '../../tensor.js';
+import type { HalfType } from '../graph.js';
 import { TensorProto_DataType as DataType, type TensorProto } from './onnx_pb.js';
 
 const CODES: Readonly<Record<ElementType, DataType>> = {
@@ -14,10 +15,16 @@ const CODES: Readonly<Record<ElementType, DataType>> = {
   float64: DataType.DOUBLE,
 };
 
+/** An element type of a tensor in a file. */
+export type StoredType = ElementType | HalfType;
+
+/** Bytes of one element in a file. */
+export const STORED_BYTES: Readonly<Record<StoredType, number>> = { ...ELEMENT_BYTES, bfloat16: 2 };
+
 const TYPES = new Map(Object.entries(CODES).map(([type, code]) => [code, type as ElementType]));
 
-export function elementCode(type: ElementType): number {
-  return CODES[type];
+export function elementCode(type: StoredType): number {
+  return type === 'bfloat16' ? DataType.BFLOAT16 : CODES[type];
 }
 
 /** The element type that has ONNX's number. */

@@ -2,20 +2,30 @@
 
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
-import { ELEMENT_BYTES, elementCount, type Tensor } from '../../tensor.js';
-import { type Attribute, type Graph, LARGE_BYTES, OPSET, type StoredTensor, type Value } from '../graph.js';
+import { elementCount, type Tensor } from '../../tensor.js';
+import {
+  type Attribute,
+  type Graph,
+  LARGE_BYTES,
+  type Node,
+  OPSET,
+  type StoredTensor,
+  type Value,
+} from '../graph.js';
 import { commonFolder, locationIn } from '../stored-files.js';
-import { elementCode } from './element-codes.js';
+import { elementCode, STORED_BYTES, type StoredType } from './element-codes.js';
 import { type ExternalPlace, placeOutside } from './external-data.js';
 import {
   type AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
   ModelProtoSchema,
+  type NodeProtoSchema,
   type TensorProto,
   TensorProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from './onnx_pb.js';
+import { raisedWeights } from './raised-weights.js';
 
 export interface EncodeOptions {
   /**
@@ -69,22 +79,17 @@ export function encodeGraphApart(
 /** The declaration of a tensor whose bytes are outside the model. */
 function outsideProto(
   name: string,
-  { type, shape }: Pick<Tensor, 'type' | 'shape'>,
+  { type, shape }: { readonly type: StoredType; readonly shape: readonly number[] },
   place: Pick<ExternalPlace, 'location' | 'start'>,
 ): TensorProto {
   const tensor = create(TensorProtoSchema, { name, dims: shape.map(BigInt), dataType: elementCode(type) });
-  placeOutside(tensor, { ...place, length: elementCount(shape) * ELEMENT_BYTES[type] });
+  placeOutside(tensor, { ...place, length: elementCount(shape) * STORED_BYTES[type] });
   return tensor;
 }
 
 function storedProto(name: string, tensor: StoredTensor, folder: string): TensorProto {
-  const { type, inFile, offset } = tensor;
-  if (inFile === undefined)
-    return outsideProto(name, tensor, { location: locationIn(folder, tensor), start: offset });
-  throw new TributaryError(
-    'TRIB_INTERNAL',
-    `graph constant "${name}": expected ${type} in its file, got ${inFile}. Convert the graph to half precision first.`,
-  );
+  const { type, inFile = type, shape, offset } = tensor;
+  return outsideProto(name, { type: inFile, shape }, { location: locationIn(folder, tensor), start: offset });
 }
 
 type TensorInit = MessageInitShape<typeof TensorProtoSchema>;
@@ -95,6 +100,10 @@ function encode(
   initializer: (name: string, tensor: Tensor) => TensorInit,
 ): Uint8Array {
   const folder = commonFolder(graph.stored.values()) ?? '';
+  const raised = raisedWeights(graph.stored);
+  const inputs = (node: Node) => node.inputs.map((input) => input && raised.read(input));
+  // Before their casts are listed.
+  const nodes = graph.nodes.map((node) => nodeProto(node, inputs(node)));
   const port = (value: Value) => valueInfo(value, options.symbolicAxes?.[value.name]);
   const model = create(ModelProtoSchema, {
     irVersion: 9n,
@@ -111,16 +120,7 @@ function encode(
         ...[...graph.initializers].map(([name, tensor]) => initializer(name, tensor)),
         ...[...graph.stored].map(([name, tensor]) => storedProto(name, tensor, folder)),
       ],
-      node: graph.nodes.map((node) => ({
-        name: node.name,
-        opType: node.op,
-        domain: node.domain,
-        input: trimEnd(node.inputs.map((input) => input?.name ?? '')),
-        output: node.outputs.map((output) => output.name),
-        attribute: Object.entries(node.attributes).map(([name, attribute]) =>
-          attributeProto(name, attribute),
-        ),
-      })),
+      node: [...raised.casts.map((cast) => nodeProto(cast)), ...nodes],
     },
   });
   return toBinary(ModelProtoSchema, model);
@@ -147,6 +147,18 @@ function valueInfo(
     type: { value: { case: 'tensorType', value: { elemType: elementCode(type), shape: { dim } } } },
   };
 }
+
+const nodeProto = (
+  { name, op, domain, inputs: own, outputs, attributes }: Node,
+  inputs = own,
+): MessageInitShape<typeof NodeProtoSchema> => ({
+  name,
+  opType: op,
+  domain,
+  input: trimEnd(inputs.map((input) => input?.name ?? '')),
+  output: outputs.map((output) => output.name),
+  attribute: Object.entries(attributes).map(([key, attribute]) => attributeProto(key, attribute)),
+});
 
 function trimEnd(names: string[]): string[] {
   while (names.at(-1) === '') names.pop();

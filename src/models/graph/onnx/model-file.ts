@@ -9,7 +9,7 @@ import { toBinary } from '@bufbuild/protobuf';
 import { TributaryError } from '../../../errors.js';
 import { readWholeFile } from '../../files/read-bytes.js';
 import { ELEMENT_BYTES } from '../../tensor.js';
-import { LARGE_BYTES, type Precision, type StoredTensor } from '../graph.js';
+import { type HalfType, LARGE_BYTES, type Precision, type StoredTensor } from '../graph.js';
 import { commonFolder, locationIn, realPlace } from '../stored-files.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf, storedShape } from './element-codes.js';
@@ -28,8 +28,8 @@ export type ExternalData = ReadonlyMap<string, Uint8Array>;
 export interface ModelFile {
   readonly bytes: Uint8Array;
   /**
-   * External weights that had to be read: small ones, those in half precision, and misaligned ones. Empty if other weights stay
-   * in their files: those that were read are then inside the model.
+   * External weights that had to be read: small ones, misaligned ones, and those in half precision where that may not stay.
+   * Empty if other weights stay in their files: those that were read are then inside the model.
    */
   readonly externalData: ExternalData;
   /** External weights that stay in their files. */
@@ -38,13 +38,13 @@ export interface ModelFile {
 
 /**
  * Reads a model; float16 becomes float32. External weights stay in their files unless they have to be read. A model with all of
- * its data inside and in float32 is returned byte for byte. If the graph will compute in `float16`, large weights in half
- * precision stay in their file, and the model declares them float32 (see `StoredTensor.inFile`).
+ * its data inside and in float32 is returned byte for byte. Large weights of a type of `halves` stay in their file, and the
+ * model declares them float32 (see `StoredTensor.inFile`).
  *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if the model is truncated, names a file outside its folder, or a
  * tensor beyond the end of its file.
  */
-export async function readModelFile(path: string, precision: Precision = 'float32'): Promise<ModelFile> {
+export async function readModelFile(path: string, halves: readonly HalfType[] = []): Promise<ModelFile> {
   const bytes = await readWhole(path, 'a model file', (size) => new ArrayBuffer(size));
   const model = decodeModel(bytes, path);
   const files = new Map<string, Uint8Array>();
@@ -55,7 +55,7 @@ export async function readModelFile(path: string, precision: Precision = 'float3
     const place = await placeOf(tensor, path);
     const { length: _, ...whole } = place;
     if (staysAs('float32', place)) stored.set(tensor.name, whole);
-    else if (precision === 'float16' && staysAs('float16', place))
+    else if (halves.includes('float16') && staysAs('float16', place))
       stored.set(tensor.name, { ...whole, type: 'float32', inFile: 'float16' });
     else external.set(tensor.name, await bytesAt(place, files));
   }

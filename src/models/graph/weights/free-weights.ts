@@ -6,9 +6,10 @@
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { readPart } from '../../files/read-bytes.js';
-import { decodeFloat16 } from '../../numeric/float16.js';
-import { ELEMENT_BYTES, elementCount, float32Data, type Tensor } from '../../tensor.js';
+import { decodeBfloat16, decodeFloat16 } from '../../numeric/float16.js';
+import { elementCount, float32Data, type Tensor } from '../../tensor.js';
 import { type Graph, intAttribute, type Node, type StoredTensor, type Value } from '../graph.js';
+import { STORED_BYTES } from '../onnx/element-codes.js';
 import { GraphBuilder } from '../ops/builder.js';
 import { layerName } from './lora.js';
 
@@ -25,8 +26,10 @@ export interface FreeWeight {
 function numbersOf(tensor: Tensor | StoredTensor): Float32Array {
   if ('data' in tensor) return float32Data(tensor, 'a weight');
   const { folder, location, offset, shape, inFile = 'float32' } = tensor;
-  const bytes = readPart(folder, location, offset, elementCount(shape) * ELEMENT_BYTES[inFile]);
-  return inFile === 'float16' ? decodeFloat16(new Uint16Array(bytes.buffer)) : new Float32Array(bytes.buffer);
+  const { buffer } = readPart(folder, location, offset, elementCount(shape) * STORED_BYTES[inFile]);
+  if (inFile === 'float32') return new Float32Array(buffer);
+  const bits = new Uint16Array(buffer);
+  return inFile === 'float16' ? decodeFloat16(bits) : decodeBfloat16(bits);
 }
 
 /** PyTorch's name of a constant, and whether its layout is transposed there. */
