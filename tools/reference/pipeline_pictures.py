@@ -2,8 +2,8 @@
 
 The tiny pipelines of test/fixtures/stable-diffusion are loaded with other keys in scheduler_config.json, get DDIM by
 `DDIMScheduler.from_config(pipe.scheduler.config)`, and draw two prompts from the noise of that folder: guidance of 0 and
-0.5, a `steps_offset` and a `clip_sample` that the pipeline corrects or not, `set_alpha_to_one` at eta 0 and 1, and a
-negative prompt.
+0.5, a `steps_offset` and a `clip_sample` that the pipeline corrects or not, `set_alpha_to_one` at eta 0 and 1, a negative
+prompt, and another size.
 
     pip install -r tools/reference/requirements.txt
     python tools/reference/pipeline_pictures.py [output file]
@@ -39,6 +39,9 @@ CASES = {
     "no set_alpha_to_one of SDXL": {"pipeline": "sdxl", "scheduler": {"set_alpha_to_one": None}},
     "negative prompt": {"pipeline": "sd1", "negativePrompt": "blurry, low quality"},
     "negative prompt of SDXL": {"pipeline": "sdxl", "negativePrompt": "blurry, low quality"},
+    # As many numbers as the noise has.
+    "32 x 8": {"pipeline": "sd1", "size": {"width": 32, "height": 8}},
+    "32 x 8 of SDXL": {"pipeline": "sdxl", "size": {"width": 32, "height": 8}},
 }
 
 
@@ -67,15 +70,18 @@ def open_pipeline(folder, name, changes):
     return pipeline
 
 
-def draw(pipeline, noise, guidance_scale, eta, negative_prompt):
-    pipeline.scheduler.take(noise["steps"])
+def draw(pipeline, noise, guidance_scale, eta, negative_prompt, size):
+    scale = pipeline.vae_scale_factor
+    shape = [-1, 4, size["height"] // scale, size["width"] // scale] if size else noise["initial"].shape
+    pipeline.scheduler.take([step.reshape(shape) for step in noise["steps"]])
     images = pipeline(
         PROMPTS,
         negative_prompt=None if negative_prompt is None else [negative_prompt] * len(PROMPTS),
         num_inference_steps=NUM_STEPS,
         guidance_scale=guidance_scale,
         eta=eta,
-        latents=noise["initial"].clone(),
+        latents=noise["initial"].reshape(shape).clone(),
+        **(size or {}),
         output_type="np",
     ).images
     # [B, H, W, 3] in [0, 1].
@@ -90,7 +96,9 @@ def main(output=FIXTURES / "pipeline-pictures.safetensors"):
         case = {"scheduler": {}, "guidanceScale": 3.0, "eta": 1.0, **case}
         with tempfile.TemporaryDirectory() as folder:
             pipeline = open_pipeline(pathlib.Path(folder) / "model", case["pipeline"], case["scheduler"])
-            pictures[name] = draw(pipeline, noise, case["guidanceScale"], case["eta"], case.get("negativePrompt"))
+            pictures[name] = draw(
+                *(pipeline, noise, case["guidanceScale"], case["eta"]), case.get("negativePrompt"), case.get("size")
+            )
         cases[name] = case
     versions = {module.__name__: module.__version__ for module in (torch, diffusers, transformers)}
     about = dict(prompts=PROMPTS, numSteps=NUM_STEPS, seed=SEED, cases=cases, versions=versions)

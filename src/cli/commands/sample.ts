@@ -20,6 +20,8 @@ interface SampleOptions {
   readonly steps: number;
   readonly guidance: number;
   readonly negative?: string;
+  readonly width?: number;
+  readonly height?: number;
   readonly scale: number;
   readonly threads: number;
 }
@@ -44,6 +46,8 @@ export function addSampleCommand(program: Command): void {
     .option('--steps <n>', 'sampler steps', whole(2, 1000), 10)
     .option('--guidance <w>', 'classifier-free guidance; values up to 1 switch it off', between(0, 100), 2)
     .option('--negative <text>', 'what guidance leads away from, in place of the empty prompt')
+    .option('--width <pixels>', 'width of a picture; default: that of the model', whole(8, 16_384))
+    .option('--height <pixels>', 'height of a picture; default: that of the model', whole(8, 16_384))
     .option('--scale <n>', 'enlargement of the pictures', whole(1, 64), 4)
     .option('--threads <n>', 'threads that compute', whole(1, 1024), 2)
     .action(sample);
@@ -70,6 +74,8 @@ async function sample(options: SampleOptions): Promise<void> {
         numInferenceSteps: options.steps,
         guidanceScale: options.guidance,
         negativePrompt: options.negative,
+        width: options.width,
+        height: options.height,
         numBranches: 1,
         groupsPerBatch: Math.min(MAX_BATCH, prompts.length * images),
       },

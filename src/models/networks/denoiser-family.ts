@@ -16,6 +16,8 @@ import { NUM_TIME_IDS, readUnet2dConditionConfig, readUnetLatents, type UnetLate
 export interface DenoiserConfig {
   /** Height and width of the latents. */
   readonly sampleSize: readonly [height: number, width: number];
+  /** What each side of the latents must be a multiple of; absent where that is not known, as of an ONNX graph. */
+  readonly latentMultiple?: number;
   /** Channels of the latents. */
   readonly channels: number;
   /** Width of a token's embedding. */
@@ -87,7 +89,7 @@ export const UNET = {
   async readDefinition(path) {
     const config = await readUnet2dConditionConfig(path);
     return {
-      config: denoiserConfig(config),
+      config: { ...denoiserConfig(config), latentMultiple: 2 ** (config.levels.length - 1) },
       network: (sizes) => (layer) => unet2dCondition(layer, config, sizes),
     };
   },

@@ -6,6 +6,7 @@ import type { Engine } from '../engines/contract/engine.js';
 import { elementCount } from '../tensor.js';
 import { type Conditioning, createConditioning } from './conditioning.js';
 import { openImageDecoder } from './image-decoder.js';
+import { ownSize, type PictureSize, sizedFolder } from './picture-size.js';
 import { type PipelineFolder, readPipelineFolder } from './pipeline-folder.js';
 import { openPromptEncoder } from './prompt-encoder.js';
 import type { Tokenizer } from './tokenizers/tokenizer.js';
@@ -34,31 +35,34 @@ export interface Pipeline {
   readonly conditioning: Conditioning;
   /** Turns final latents [B, C, H, W] into pictures [B, 3, H', W'] in [-1, 1]. */
   decode(latents: Float32Array, batchSize: number): Promise<Float32Array>;
+  /** The same model for pictures of another size, with the same text encoders; `place` as in `sizedFolder`. */
+  resized(size: PictureSize, place: string): Promise<Pipeline>;
   release(): Promise<void>;
 }
 
 interface PipelineOptions {
   /** Takes the place of the empty prompt under guidance, where a prompt has none of its own. */
   readonly negativePrompt?: string | undefined;
+  /** Of the pictures; default: the model's own. */
+  readonly size?: PictureSize;
 }
 
-/** Opens a pipeline folder. Errors: TRIB_MODEL or TRIB_FILE, naming the file that is missing or not what is needed. */
+/**
+ * Opens a pipeline folder. Errors: TRIB_MODEL or TRIB_FILE, naming the file that is missing or not what is needed; TRIB_CONFIG
+ * for a size that the model cannot draw, and TRIB_PROMPT for a negative prompt that it cannot read.
+ */
 export async function openPipeline(
   engine: Engine,
   path: string,
-  { negativePrompt: common = '' }: PipelineOptions = {},
+  { negativePrompt: common = '', size = {} }: PipelineOptions = {},
 ): Promise<Pipeline> {
-  const folder = await readPipelineFolder(path);
-  const encoder = await openPromptEncoder(engine, folder);
+  const whole = await readPipelineFolder(path);
+  const encoder = await openPromptEncoder(engine, whole);
   // A word that the model does not know is said before anything is drawn.
   if (common !== '') encoder.tokenizer.encode(common);
-  const { family, config } = folder.denoiser;
-  const { channels, sampleSize } = config;
-  const latentShape = [channels, ...sampleSize] as const;
-  const decoder = folder.vaeDecoder && (await openImageDecoder(engine, folder.vaeDecoder, latentShape));
-  const { embedsShape } = encoder;
+  const schedule = createNoiseSchedule(whole.scheduler);
+  const { embedsShape, tokenizer } = encoder;
   const embeddings = new Map<string, Float32Array>();
-  const pictureSize = sampleSize.map((size) => size * (folder.vaeDecoder?.config.upscaling ?? 1));
 
   async function embedPrompt(prompt: string): Promise<Float32Array> {
     const known = embeddings.get(prompt);
@@ -69,28 +73,42 @@ export async function openPipeline(
     if (embeddings.size > EMBEDDINGS_KEPT && oldest !== undefined) embeddings.delete(oldest);
     return embeds;
   }
-
-  return {
-    folder,
-    tokenizer: encoder.tokenizer,
-    schedule: createNoiseSchedule(folder.scheduler),
-    latentShape,
-    embedsShape,
-    embedPrompt,
+  const texts = {
+    ...{ tokenizer, embedsShape, embedPrompt },
     embedNegative: (negativePrompt = common) => embedPrompt(negativePrompt),
-    conditioning: createConditioning(family.conditioning(config, embedsShape), embedsShape, pictureSize),
-    async imageShape() {
-      if (!decoder) return latentShape;
-      const { shape } = await decoder.decode(new Float32Array(elementCount(latentShape)), 1);
-      return [at(shape, 1), at(shape, 2), at(shape, 3)];
-    },
-    async decode(latents, batchSize) {
-      const images = decoder ? (await decoder.decode(latents, batchSize)).data : latents;
-      return images.map((value) => Math.min(1, Math.max(-1, value)));
-    },
-    async release() {
-      await encoder.release();
-      await decoder?.release();
-    },
   };
+
+  async function open(folder: PipelineFolder): Promise<Pipeline> {
+    const { family, config } = folder.denoiser;
+    const latentShape = [config.channels, ...config.sampleSize] as const;
+    const decoder = folder.vaeDecoder && (await openImageDecoder(engine, folder.vaeDecoder, latentShape));
+    const conditioning = createConditioning(
+      family.conditioning(config, embedsShape),
+      embedsShape,
+      ownSize(folder),
+    );
+    const opened: Pipeline = {
+      ...{ ...texts, folder, schedule, latentShape, conditioning },
+      async imageShape() {
+        if (!decoder) return latentShape;
+        const { shape } = await decoder.decode(new Float32Array(elementCount(latentShape)), 1);
+        return [at(shape, 1), at(shape, 2), at(shape, 3)];
+      },
+      async decode(latents, batchSize) {
+        const images = decoder ? (await decoder.decode(latents, batchSize)).data : latents;
+        return images.map((value) => Math.min(1, Math.max(-1, value)));
+      },
+      resized: async (other, place) => {
+        const sized = sizedFolder(whole, other, place);
+        const isSame = sized.denoiser.config.sampleSize.join() === config.sampleSize.join();
+        return isSame ? opened : open(sized);
+      },
+      async release() {
+        await encoder.release();
+        await decoder?.release();
+      },
+    };
+    return opened;
+  }
+  return open(sizedFolder(whole, size, 'stages.sampler'));
 }

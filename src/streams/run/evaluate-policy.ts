@@ -151,22 +151,26 @@ function spreads(statistics: readonly PictureStatistics[]): PromptSetEvaluation[
 }
 
 async function measureList(options: EvaluationOptions, drawn: DrawnPrompts): Promise<MeasuredList> {
-  const { gold, warn, signal } = options;
+  const { gold, warn, signal, sampler } = options;
   const scored = await scorePictures(options, drawn);
   const pictures = drawn.statistics && spreads(drawn.statistics);
   if (gold.length === 0) return { scored, gold: undefined, pictures };
-  return { scored, pictures, gold: await measureGold(gold, { ...drawn, list: drawn.name, warn, signal }) };
+  const of = { ...drawn, imageShape: sampler.evaluationShape, list: drawn.name, warn, signal };
+  return { scored, pictures, gold: await measureGold(gold, of) };
 }
 
 async function scorePictures(
-  { config, score: scoreAs, signal }: EvaluationOptions,
+  { config, score: scoreAs, sampler: { evaluationShape: imageShape }, signal }: EvaluationOptions,
   { prompts, pictures }: DrawnPrompts,
 ): Promise<ScoredPrompt[]> {
   const { imagesPerPrompt } = config.evaluation;
   const scored: ScoredPrompt[] = [];
   const score = async ({ prompt, metadata }: ListedPrompt, row: number): Promise<ScoredPrompt> => {
     const images = pictures.slice(row * imagesPerPrompt, (row + 1) * imagesPerPrompt);
-    return { prompt, ...(await scoreAs({ prompt, images, ...metadataPart(metadata) }, { signal })) };
+    return {
+      prompt,
+      ...(await scoreAs({ prompt, images, imageShape, ...metadataPart(metadata) }, { signal })),
+    };
   };
   const atOnce = Math.min(...trainedStages(config).map(groupsAtOnce));
   const scores = inOrder(prompts.entries(), atOnce, ([row, prompt]) => score(prompt, row));

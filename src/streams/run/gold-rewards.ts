@@ -10,6 +10,7 @@ import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { ListedPrompt } from '../messages/prompts.js';
 import { groupsAtOnce } from '../stages/reward/groups-at-once.js';
 import type { ScorePictures } from '../stages/reward/scorers.js';
+import type { SamplerClient } from '../stages/sampler/client.js';
 import type { OpenParts } from './opening/open-parts.js';
 import { openRewards } from './opening/open-rewards.js';
 
@@ -43,6 +44,8 @@ interface GoldOptions {
   readonly prompts: readonly ListedPrompt[];
   /** Those of each prompt after those of the one before, as many of each. */
   readonly pictures: readonly Float32Array[];
+  /** [C, H, W] of each. */
+  readonly imageShape: SamplerClient['evaluationShape'];
   /** The list, for warnings. */
   readonly list: string;
   readonly warn: (message: string) => void;
@@ -75,12 +78,12 @@ export async function measureGold(
 
 async function scoresOf(
   { name, source, score }: GoldReward,
-  { prompts, pictures, signal }: GoldOptions,
+  { prompts, pictures, imageShape, signal }: GoldOptions,
 ): Promise<readonly number[]> {
   const each = pictures.length / prompts.length;
   const scoreOne = ([row, { prompt, metadata }]: readonly [number, ListedPrompt]) => {
     const images = pictures.slice(row * each, (row + 1) * each);
-    return score({ prompt, images, ...metadataPart(metadata) }, { signal });
+    return score({ prompt, images, imageShape, ...metadataPart(metadata) }, { signal });
   };
   const rewards: number[] = [];
   try {

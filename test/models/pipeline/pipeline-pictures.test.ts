@@ -1,6 +1,6 @@
 /**
  * @file Pictures of whole pipelines against those of diffusers: guidance of 1 and below, what a pipeline's class corrects,
- * where the last step arrives, and negative prompts. The fixture is made by tools/reference/pipeline_pictures.py.
+ * where the last step arrives, negative prompts, and sizes. The fixture is made by tools/reference/pipeline_pictures.py.
  */
 import { readFileSync } from 'node:fs';
 import { cp, readFile, writeFile } from 'node:fs/promises';
@@ -26,6 +26,7 @@ interface Case {
   readonly guidanceScale: number;
   readonly eta: number;
   readonly negativePrompt?: string;
+  readonly size?: { readonly width: number; readonly height: number };
 }
 const about = JSON.parse(metadata.about ?? '{}') as {
   readonly prompts: readonly string[];

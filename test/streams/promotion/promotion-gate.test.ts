@@ -39,6 +39,7 @@ async function start({ bestReward, base = PRETRAINED }: { bestReward?: number; b
     bestReward,
     sampler: {
       imageShape: [1, 1, 2],
+      evaluationShape: [1, 1, 2],
       evaluationBatch: 1,
       baseParameters: BASE,
       fileParameters: null,

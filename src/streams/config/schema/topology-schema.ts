@@ -171,6 +171,20 @@ const evaluation = section({
     .describe(
       'Noise of the evaluation sampler, the same for every method so that they can be compared: 0 is the deterministic sampler; with DDIM steps, 1 is the ancestral sampler of DDPM.',
     ),
+  numInferenceSteps: integer(2, 1000)
+    .optional()
+    .describe('Sampler steps of evaluation pictures. Default: those of training.'),
+  guidanceScale: number({ from: '[0', to: '100]' })
+    .optional()
+    .describe('Classifier-free guidance of evaluation pictures. Default: that of training.'),
+  width: integer(8, 16_384)
+    .optional()
+    .describe('Width of evaluation pictures in pixels, as that of the sampler. Default: that of training.'),
+  height: integer(8, 16_384)
+    .optional()
+    .describe(
+      'Height of evaluation pictures. At another size than in training the model, and a reward model, is loaded a second time.',
+    ),
   seed: integer(0, 0xffffffff)
     .default(1234)
     .describe(

@@ -1,6 +1,7 @@
 import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
 import { type NamedScorer, scoringStages } from '../../config/resolved/reward-parts.js';
+import { sizeOf } from '../../config/resolved/size-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { Say } from '../../messages/run-events.js';
 import { onnxRuntimeOf, openOrClose, sayOpened } from '../shared/open-thread.js';
@@ -37,6 +38,7 @@ export async function startReward(
       engine: onnxRuntimeOf(config),
       source,
       pipeline,
+      size: sizeOf(config),
       verifier,
       imageShape: await imageShape,
     }),

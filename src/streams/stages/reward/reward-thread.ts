@@ -3,6 +3,7 @@
 import { TributaryError } from '../../../errors.js';
 import type { Engine, EngineOptions } from '../../../models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../models/engines/onnxruntime/engine.js';
+import type { PictureSize } from '../../../models/pipeline/picture-size.js';
 import { openPipeline } from '../../../models/pipeline/pipeline.js';
 import { meanPairwiseDistance } from '../../../models/rewards/contract/features.js';
 import type {
@@ -25,6 +26,8 @@ interface RewardThreadSettings {
   readonly source: ScoringSettings | GoldSettings;
   /** Pipeline folder, whose tokenizer a reward model shares. */
   readonly pipeline: string;
+  /** Of pictures of training. */
+  readonly size: PictureSize;
   readonly verifier: 'shapes' | 'none';
   /** [C, H, W] of the pictures; null where the pipeline has to be asked. */
   readonly imageShape: readonly [number, number, number] | null;
@@ -48,16 +51,32 @@ export interface OpenedReward {
   readonly imageShape: ImageShape;
 }
 
+interface SizedPictures extends PicturesOfPrompt {
+  /** [C, H, W] of each; absent where it is that of training. */
+  readonly imageShape?: ImageShape;
+}
+
 export interface RewardService {
   open(settings: RewardThreadSettings): Promise<OpenedReward>;
-  score(pictures: PicturesOfPrompt, signal: AbortSignal): Promise<Scores>;
+  score(pictures: SizedPictures, signal: AbortSignal): Promise<Scores>;
 }
 
 const opened = openedOnce('reward', async (settings: RewardThreadSettings) => {
   const imageShape = settings.imageShape ?? (await imageShapeOf(settings));
   if (settings.verifier === 'shapes') requireShapesPictures(imageShape);
-  return { settings, imageShape, scorer: await openScorer(settings, imageShape) };
+  const scorer = await openScorer(settings, imageShape);
+  return { settings, imageShape, scorer, others: new Map<string, Promise<RewardScorer>>() };
 });
+
+/** The scorer for pictures of a size; for another one than in training it is opened when it is first asked. */
+async function scorerFor(shape: ImageShape | undefined): Promise<RewardScorer> {
+  const { settings, imageShape, scorer, others } = opened.value();
+  if (shape === undefined || shape.join() === imageShape.join()) return scorer;
+  if (settings.verifier === 'shapes') requireShapesPictures(shape);
+  const opening = others.get(shape.join()) ?? openScorer(settings, shape);
+  others.set(shape.join(), opening);
+  return opening;
+}
 
 type ImageShape = NonNullable<RewardThreadSettings['imageShape']>;
 
@@ -65,10 +84,11 @@ type ImageShape = NonNullable<RewardThreadSettings['imageShape']>;
 async function imageShapeOf({
   engine: options,
   pipeline: folder,
+  size,
 }: RewardThreadSettings): Promise<ImageShape> {
   const engine = createOnnxRuntimeEngine(options);
   try {
-    return await (await openPipeline(engine, folder)).imageShape();
+    return await (await openPipeline(engine, folder, { size })).imageShape();
   } finally {
     await engine.close();
   }
@@ -115,9 +135,10 @@ const service: RewardService = {
     const { scorer, imageShape } = await opened.open(settings);
     return { runsOn: scorer.runsOn, imageShape };
   },
-  async score(pictures, signal) {
-    const { settings, scorer } = opened.value();
+  async score({ imageShape, ...pictures }, signal) {
+    const { settings } = opened.value();
     const { prompt, images } = pictures;
+    const scorer = await scorerFor(imageShape);
     const { rewards, features } = await scorer.score(pictures, signal);
     const wanted = settings.verifier === 'shapes' ? parsePromptOrNull(prompt) : null;
     return {
@@ -130,4 +151,8 @@ const service: RewardService = {
   },
 };
 
-serveThread(service, async () => opened.current()?.scorer.close());
+serveThread(service, async () => {
+  const { scorer, others } = opened.current() ?? {};
+  await scorer?.close();
+  for (const other of others?.values() ?? []) await (await other).close();
+});

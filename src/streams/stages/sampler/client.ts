@@ -3,6 +3,7 @@ import type { SamplerSettings } from '../../../models/rollouts/sampler.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
 import { trainingIntervalAt } from '../../../operators/interval-schedule.js';
 import { negativePart, type PromptMetadata } from '../../../prompt-metadata.js';
+import { sizeOf } from '../../config/resolved/size-of.js';
 import { findStage, stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { loraOf } from '../../directory/read-adapter.js';
@@ -20,6 +21,8 @@ interface PromptToCheck {
 /** The sampler's thread. It holds one policy at a time, which is sent only when it changes. */
 export interface SamplerClient {
   readonly imageShape: OpenedSampler['imageShape'];
+  /** [C, H, W] of pictures of evaluations. */
+  readonly evaluationShape: OpenedSampler['evaluationShape'];
   readonly evaluationBatch: OpenedSampler['evaluationBatch'];
   readonly baseParameters: OpenedSampler['baseParameters'];
   /** Parameters in the policy file that it was started with. */
@@ -49,9 +52,21 @@ function samplerSettings(config: ResolvedConfig): SamplerSettings {
     sampleFrom: ___,
     chunkSize: ____,
     negativePrompt: _____,
+    width: ______,
+    height: _______,
     ...settings
   } = stageOf(config, 'sampler');
   return { ...settings, seed: config.seed, noiseFor: 'training' };
+}
+
+/** What evaluation pictures are drawn with, where that is not as in training. */
+function evaluationOf({ evaluation }: ResolvedConfig) {
+  const { seed, eta, numInferenceSteps, guidanceScale, width, height } = evaluation;
+  return {
+    ...{ seed, eta, size: { width, height } },
+    ...(numInferenceSteps !== undefined && { numInferenceSteps }),
+    ...(guidanceScale !== undefined && { guidanceScale }),
+  };
 }
 
 /** Steps that the first round trains; none where only pictures are drawn. */
@@ -90,7 +105,8 @@ export async function startSampler(
       negativePrompt: stageOf(config, 'sampler').negativePrompt,
       chunkSize: stageOf(config, 'sampler').chunkSize,
       trainedSteps: firstTrainedSteps(config),
-      evaluation: { seed: config.evaluation.seed, eta: config.evaluation.eta },
+      size: sizeOf(config),
+      evaluation: evaluationOf(config),
     }),
   );
   // The trainer reads the same pipeline; once is enough.
@@ -102,6 +118,7 @@ export async function startSampler(
     provider: opened.provider,
     sessionThreads: opened.sessionThreads,
     imageShape: opened.imageShape,
+    evaluationShape: opened.evaluationShape,
     evaluationBatch: opened.evaluationBatch,
     baseParameters: opened.baseParameters,
     fileParameters: opened.fileParameters,

@@ -13,6 +13,7 @@ import { encodePng, pictureDifference, toRgb8 } from '../../../models/images/pic
 import { type PictureStatistics, pictureStatistics } from '../../../models/images/picture-statistics.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
 import { openDenoiser } from '../../../models/pipeline/denoiser.js';
+import type { PictureSize } from '../../../models/pipeline/picture-size.js';
 import { openPipeline } from '../../../models/pipeline/pipeline.js';
 import { decodePolicy, policyParameters, startingPolicy } from '../../../models/policy/policy-file.js';
 import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../../models/rollouts/sampler.js';
@@ -36,12 +37,14 @@ interface SamplerThreadSettings {
   readonly sampler: SamplerSettings;
   /** Where a prompt has none of its own. */
   readonly negativePrompt: string | undefined;
+  readonly size: PictureSize;
   /** Most rows of one run of the network; undefined for what suits the engine. */
   readonly chunkSize: number | undefined;
   /** Trained steps of the first round: what the first graphs are compiled for. */
   readonly trainedSteps: readonly number[];
-  /** Seed and noise of evaluation pictures. */
-  readonly evaluation: { readonly seed: number; readonly eta: number };
+  /** How evaluation pictures are drawn, where that is not as in training. */
+  readonly evaluation: Pick<SamplerSettings, 'seed' | 'eta'> &
+    Partial<Pick<SamplerSettings, 'numInferenceSteps' | 'guidanceScale'>> & { readonly size: PictureSize };
 }
 
 /** What the thread says when it is ready. */
@@ -53,6 +56,8 @@ export interface OpenedSampler {
   readonly corrections: readonly string[];
   /** [C, H, W] of pictures. */
   readonly imageShape: readonly [number, number, number];
+  /** The same of evaluations. */
+  readonly evaluationShape: readonly [number, number, number];
   /** Pictures that an evaluation draws at a time. */
   readonly evaluationBatch: number;
   /** The adapter that changes nothing: the base model. */
@@ -132,12 +137,8 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   const policy = policyFile === null ? null : await readPolicy(policyFile);
   const lora = policy ? loraFor(policy) : settings.lora;
   const rows = denoiserRows(sampler, trainedSteps);
-  const denoiser = await openDenoiser(engine, pipeline, {
-    lora,
-    rows,
-    precision: settings.precision,
-    chunkSize: settings.chunkSize,
-  });
+  const { precision, chunkSize } = settings;
+  const denoiser = await openDenoiser(engine, pipeline, { lora, rows, precision, chunkSize });
   // Evaluation draws each picture from noise of its own, with the same sampler for every method, in the largest batch that
   // training has compiled a graph for.
   const probe: SamplerSettings = {
@@ -148,11 +149,17 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     numBranches: 1,
     groupsPerBatch: Math.max(...rows) / (usesGuidance(sampler.guidanceScale) ? 2 : 1),
   };
+  const { size, ...drawing } = settings.evaluation;
   const evaluation: SamplerSettings = {
     ...probe,
-    eta: settings.evaluation.eta,
-    stochasticSteps: settings.evaluation.eta === 0 ? 'none' : 'all',
+    ...drawing,
+    stochasticSteps: drawing.eta === 0 ? 'none' : 'all',
   };
+  const sized = await pipeline.resized({ ...settings.size, ...definedOf(size) }, 'evaluation');
+  const ofEvaluation =
+    sized === pipeline
+      ? denoiser
+      : await openDenoiser(engine, sized, { lora, rows: denoiserRows(evaluation, []), precision, chunkSize });
   return {
     engine,
     denoiser,
@@ -162,12 +169,20 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     pipeline,
     samplerSettings: sampler,
     corrections: pipeline.folder.corrections,
+    ofEvaluation,
     imageShape: await pipeline.imageShape(),
+    evaluationShape: await sized.imageShape(),
     sampler: createSampler(pipeline, denoiser, sampler),
-    evaluationSampler: createSampler(pipeline, denoiser, evaluation),
+    evaluationSampler: createSampler(sized, ofEvaluation, evaluation),
     probeSampler: createSampler(pipeline, denoiser, probe),
     evaluationBatch: evaluation.groupsPerBatch,
   };
+});
+
+/** The sides that are there. */
+const definedOf = ({ width, height }: PictureSize): PictureSize => ({
+  ...(width !== undefined && { width }),
+  ...(height !== undefined && { height }),
 });
 
 /** One that ends, and the next, which takes the cores that the last runs of the first leave. */
@@ -205,7 +220,7 @@ async function measurePictures(
   requests: readonly RolloutRequest[],
   signal: AbortSignal,
 ): Promise<MeasuredPictures> {
-  const [, height, width] = opened.value().imageShape;
+  const [, height, width] = opened.value().evaluationShape;
   const pictures = await samplePictures(requests, signal);
   const statistics: PictureStatistics[] = [];
   for (const picture of pictures) statistics.push(await pictureStatistics(toRgb8(picture, height, width)));
@@ -243,15 +258,19 @@ function promptFault({
 const service: SamplerService = {
   async open(settings) {
     const { denoiser, lora, corrections, ...rest } = await opened.open(settings);
-    const { imageShape, evaluationBatch, fileParameters, warnings } = rest;
+    const { imageShape, evaluationShape, evaluationBatch, fileParameters, warnings } = rest;
     const { provider, sessionThreads, fallbacks } = denoiser;
     const baseParameters = startingPolicy(denoiser, lora, settings.sampler.seed);
     return {
       ...{ provider, sessionThreads, fallbacks, corrections },
-      ...{ imageShape, evaluationBatch, baseParameters, fileParameters, warnings },
+      ...{ imageShape, evaluationShape, evaluationBatch, baseParameters, fileParameters, warnings },
     };
   },
-  usePolicy: async (parameters) => opened.value().denoiser.usePolicy(parameters),
+  async usePolicy(parameters) {
+    const { denoiser, ofEvaluation } = opened.value();
+    await denoiser.usePolicy(parameters);
+    if (ofEvaluation !== denoiser) await ofEvaluation.usePolicy(parameters);
+  },
   readPolicy: async ({ bytes, where }) =>
     policyParameters(decodePolicy(bytes, where), opened.value().denoiser, where),
   checkPrompts: async (prompts) => prompts.map(promptFault),
@@ -266,7 +285,7 @@ const service: SamplerService = {
     const requests = prompts.flatMap((prompt, row) =>
       Array.from({ length: columns }, (_, column) => ({ groupIndex: row * columns + column, ...prompt })),
     );
-    const [, height, width] = opened.value().imageShape;
+    const [, height, width] = opened.value().evaluationShape;
     return encodePng(
       imageGrid(await samplePictures(requests, signal), columns, { height, width, scale, gap: SAMPLE_GAP }),
     );

@@ -7,6 +7,13 @@ import { LONGEST_PROMPT } from '../../messages/prompts.js';
 import { portsField, roleField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
+const pictureSide = (side: string) =>
+  integer(8, 16_384)
+    .optional()
+    .describe(
+      `${side} of the pictures in pixels: a multiple of what the model halves by, 64 for Stable Diffusion and 32 for SDXL (docs/models.md). Default: the size that the model was trained on. SDXL is told the size.`,
+    );
+
 export const samplerStage = defineStage({
   name: 'sampler',
   summary: 'Samples groups of rollouts that share the steps before their forks and differ after them.',
@@ -31,6 +38,8 @@ export const samplerStage = defineStage({
       .describe(
         'Classifier-free guidance w, in sampling and training. Values up to 1 switch it off, as in diffusers, and halve the network evaluations; with larger values images follow the prompt more closely and vary less.',
       ),
+    width: pictureSide('Width'),
+    height: pictureSide('Height'),
     negativePrompt: text('a text')
       .max(LONGEST_PROMPT, { error: `a text of at most ${LONGEST_PROMPT} characters` })
       .optional()

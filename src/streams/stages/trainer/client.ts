@@ -1,6 +1,7 @@
 import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import type { TrainerSettings } from '../../../models/policy/trainer-settings.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
+import { sizeOf } from '../../config/resolved/size-of.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { loraOf } from '../../directory/read-adapter.js';
@@ -43,6 +44,7 @@ export async function startTrainer(
     engine: engineOf(config, 'trainer'),
     pipeline: config.model.pipeline,
     negativePrompt: stageOf(config, 'sampler').negativePrompt,
+    size: sizeOf(config),
     lora: loraOf(config),
     trainer: trainerSettings(config),
     // A checkpoint holds what became of it.

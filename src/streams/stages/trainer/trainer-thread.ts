@@ -8,6 +8,7 @@ import type { NamedArrays } from '../../../models/optimizers/adamw.js';
 import { initialAdamWState } from '../../../models/optimizers/adamw.js';
 import { decodeAdamWState, encodeAdamWState } from '../../../models/optimizers/adamw-state-file.js';
 import { decodeLossScale, encodeLossScale } from '../../../models/optimizers/loss-scale.js';
+import type { PictureSize } from '../../../models/pipeline/picture-size.js';
 import { openPipeline } from '../../../models/pipeline/pipeline.js';
 import type { PolicyFiles } from '../../../models/policy/policy-file.js';
 import {
@@ -33,6 +34,7 @@ interface TrainerThreadSettings {
   readonly pipeline: string;
   /** That of the sampler. */
   readonly negativePrompt: string | undefined;
+  readonly size: PictureSize;
   /** Null if all weights are trained. */
   readonly lora: LoraSettings | null;
   readonly trainer: TrainerSettings;

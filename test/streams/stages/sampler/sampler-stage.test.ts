@@ -37,6 +37,7 @@ async function start(rollout?: SamplerService['rollout'], overrides: readonly st
   };
   const sampler: SamplerClient = {
     imageShape: [3, 1, 1],
+    evaluationShape: [3, 1, 1],
     evaluationBatch: 1,
     baseParameters: {},
     fileParameters: null,

@@ -1,0 +1,44 @@
+/** @file The size of pictures: the model's own, or another one that its network can draw. */
+
+import { TributaryError } from '../../errors.js';
+import type { PipelineFolder } from './pipeline-folder.js';
+
+/** In pixels; a side that is absent is the model's own. */
+export interface PictureSize {
+  readonly width?: number | undefined;
+  readonly height?: number | undefined;
+}
+
+/** Height and width of the pictures that a folder's model draws by itself. */
+export const ownSize = ({ denoiser, vaeDecoder }: PipelineFolder): readonly [number, number] => {
+  const [height, width] = denoiser.config.sampleSize;
+  const scale = vaeDecoder?.config.upscaling ?? 1;
+  return [height * scale, width * scale];
+};
+
+/**
+ * Returns the folder with latents for pictures of another size. Each side is a multiple of the decoder's factor, times what
+ * a UNet that is built here halves its latents by.
+ *
+ * Departure: diffusers asks for multiples of the decoder's factor alone, and cuts what its UNet upsamples too far.
+ *
+ * Errors: TRIB_CONFIG, naming the setting and the nearest sizes that fit.
+ * @param place the settings `width` and `height` are of, for errors.
+ */
+export function sizedFolder(folder: PipelineFolder, size: PictureSize, place: string): PipelineFolder {
+  const { denoiser, vaeDecoder } = folder;
+  const scale = vaeDecoder?.config.upscaling ?? 1;
+  const multiple = scale * (denoiser.config.latentMultiple ?? 1);
+  const [ownHeight, ownWidth] = ownSize(folder);
+  const latentSide = (name: 'width' | 'height', own: number): number => {
+    const { [name]: asked } = size;
+    if (asked === undefined) return own / scale;
+    if (asked % multiple === 0) return asked / scale;
+    const below = Math.floor(asked / multiple) * multiple;
+    const fitting = [below, below + multiple].filter((side) => side > 0).join(' or ');
+    const text = `${place}.${name}: expected a multiple of ${multiple}, as ${folder.path} draws, got ${asked}. Use ${fitting}.`;
+    throw new TributaryError('TRIB_CONFIG', text);
+  };
+  const sampleSize = [latentSide('height', ownHeight), latentSide('width', ownWidth)] as const;
+  return { ...folder, denoiser: { ...denoiser, config: { ...denoiser.config, sampleSize } } };
+}
