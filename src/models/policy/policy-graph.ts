@@ -37,6 +37,7 @@ export type PolicyGraphSettings = Pick<
   | 'guidanceScale'
   | 'surrogate'
   | 'measureKl'
+  | 'reference'
   | 'minibatchSize'
   | 'gradientCheckpointing'
   | 'precision'
@@ -51,7 +52,7 @@ const OBJECTIVE = 'objective';
 export interface PolicyGraph extends PolicyInputs {
   /**
    * Inputs: `sample` and `encoder_hidden_states` for all rows (unconditional, then conditional), `timestep`, the adapter
-   * (`old:<parameter>` once more where the surrogate compares with the old policy), `advantage` and `weight` [M], and what
+   * (once more as `<reference>:<parameter>` for each of `ownReferences`), `advantage` and `weight` [M], and what
    * the kind of surrogate reads; in half precision `lossScale`. Outputs: `loss`, `gradient:<parameter>`, which in half
    * precision is that of the loss times `lossScale`, and the diagnostics of the kind.
    */
@@ -60,6 +61,8 @@ export interface PolicyGraph extends PolicyInputs {
   readonly gradients: GradientRequest | undefined;
   readonly surrogate: Surrogate;
   readonly references: readonly ReferencePolicy[];
+  /** The references with parameters of their own, `<reference>:<parameter>`. */
+  readonly ownReferences: readonly ReferencePolicy[];
 }
 
 /** Derives the graph. The loss is Σ weight · surrogate; weights of 1 / (rows of an update) make it their mean. */
@@ -79,11 +82,13 @@ export async function buildPolicyGraph(
   const opened = openPolicyNetwork(model, denoiser, settings.lora, 'beside');
   const { graph: adapted, component, adapters, weights } = opened;
   const parameters = parameterNames(opened);
-  // The frozen model is the same graph without adapter, the old policy the same graph with other weights in it.
+  // The frozen model is the same graph without adapter; the old policy, and the one that the run started from, are the same
+  // graph with other weights in it.
+  const ownReferences = references.filter((one) => one === 'old' || settings.reference === 'start');
   const addTo = (graph: Graph, reference: ReferencePolicy) =>
-    reference === 'pretrained'
-      ? addReference(graph, model, reference)
-      : addReference(graph, adapted, reference, parameters);
+    ownReferences.includes(reference)
+      ? addReference(graph, adapted, reference, parameters)
+      : addReference(graph, model, reference);
   const lowered = lowerForTraining(references.reduce(addTo, adapted));
   const g = GraphBuilder.from(differentiable(lowered, settings));
   const network = new Set(g.nodes);
@@ -113,7 +118,7 @@ export async function buildPolicyGraph(
   const graph = isHalf
     ? toHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
     : withCheaperConvolutions(writeNodes(built));
-  return { graph, gradients: derived, component, adapters, weights, surrogate, references };
+  return { graph, gradients: derived, component, adapters, weights, surrogate, references, ownReferences };
 }
 
 /** The network in the form that is differentiated; `writeNodes` undoes the nodes of our own in it. */

@@ -148,6 +148,16 @@ export const trainerFields = {
     .describe(
       'The sampling policy is a moving average of trained policies with this decay. 0 samples from the newest policy; DiffusionNFT samples from a slower average.',
     ),
+  emaDecay: number({ from: '(0', to: '1)' })
+    .optional()
+    .describe(
+      'The policy that is evaluated and shipped is a moving average over optimizer steps with this decay, which early steps approach as in diffusers (EMAModel). Training and sampling go on with the newest parameters, which checkpoints hold beside the average (`ema.safetensors`). 0.9999 needs thousands of steps, 0.9 suits a hundred. By default the newest policy is shipped.',
+    ),
+  reference: oneOf(['base', 'start'])
+    .optional()
+    .describe(
+      'What a KL, or a surrogate that compares with the pretrained model, takes for it: the `base` model, which is the default, or the adapter that the run started from (`model.startFrom`), as after supervised fine-tuning. Without `startFrom` they are the same.',
+    ),
   adamBeta1: decay("Decay of AdamW's mean of gradients.").default(0.9),
   adamBeta2: decay("Decay of AdamW's mean of squared gradients.").default(0.999),
   adamEpsilon: number({ from: '(0', to: '1)' })

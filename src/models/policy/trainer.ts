@@ -7,6 +7,7 @@ import type { Engine, Provider } from '../engines/contract/engine.js';
 import { stepWeights } from '../objectives/step-weights.js';
 import { type AdamWState, adamWStep, learningRateFactor, type NamedArrays } from '../optimizers/adamw.js';
 import { clipGradNorm } from '../optimizers/clip-grad-norm.js';
+import { emaStep } from '../optimizers/ema.js';
 import {
   initialLossScale,
   LEAST_LOSS_SCALE,
@@ -40,6 +41,10 @@ export interface PolicyState {
   readonly parameters: NamedArrays;
   /** What the sampler uses: the parameters themselves, or an average of them. */
   readonly samplingParameters: NamedArrays;
+  /** Their moving average (`emaDecay`), which is shipped; absent without one. */
+  readonly ema?: NamedArrays;
+  /** Those that the run started from; absent unless they are the reference. */
+  readonly start?: NamedArrays;
   readonly optimizer: AdamWState;
   readonly replay: ReplayBuffer;
   /** In half precision; absent before the first update. */
@@ -103,13 +108,31 @@ export async function createTrainer(parts: {
       const { learningRateSchedule, plannedRounds, learningRateFloor } = settings;
       const factor = learningRateFactor(learningRateSchedule, round, plannedRounds, learningRateFloor);
       const learningRate = settings.learningRate * lowered * factor;
-      const update = { runs, settings, statistics, old, round, learningRate, learningRateScale, signal };
+      const { start } = state;
+      const update = {
+        runs,
+        settings,
+        statistics,
+        old,
+        start,
+        round,
+        learningRate,
+        learningRateScale,
+        signal,
+      };
       const { seed } = settings;
       const roundOfUpdates = { pipeline, surrogate, plan, seed, round, samples, replay, baseline, signal };
       const { parameters, optimizer, lossScale = initialLossScale(settings.lossScale) } = state;
       let learned: Learned = { parameters, optimizer, lossScale };
+      let { ema } = state;
       for await (const units of updateUnits(roundOfUpdates, updates))
-        if (units.length > 0) learned = await takeStep(learned, units, update);
+        if (units.length > 0) {
+          const { step } = learned.optimizer;
+          learned = await takeStep(learned, units, update);
+          // Not after an update that half precision skipped.
+          if (ema && learned.optimizer.step > step)
+            ema = emaStep(ema, learned.parameters, learned.optimizer.step, settings.emaDecay ?? 0);
+        }
       const samplingParameters = mix(old, learned.parameters, settings.samplingPolicyDecay);
       return {
         state: {
@@ -117,6 +140,8 @@ export async function createTrainer(parts: {
           samplingParameters,
           optimizer: learned.optimizer,
           replay,
+          ...(ema && { ema }),
+          ...(start && { start }),
           ...(runs.isScaled && { lossScale: learned.lossScale }),
         },
         statistics: statistics.result(runs.isScaled ? learned.lossScale.scale : null),
@@ -156,6 +181,7 @@ interface UpdateOfRound {
   readonly statistics: TrainingStatisticsCollector;
   /** The policy that sampled the round. */
   readonly old: NamedArrays;
+  readonly start: NamedArrays | undefined;
   readonly round: number;
   readonly learningRate: number;
   readonly learningRateScale: (name: string) => number;
@@ -166,10 +192,10 @@ interface UpdateOfRound {
 async function takeStep(
   { parameters, optimizer, lossScale }: Learned,
   units: readonly RowUnit[],
-  { runs, settings, statistics, old, round, learningRate, learningRateScale, signal }: UpdateOfRound,
+  { runs, settings, statistics, old, start, round, learningRate, learningRateScale, signal }: UpdateOfRound,
 ): Promise<Learned> {
   const { isScaled } = runs;
-  const policy = { parameters, old, scale: isScaled ? lossScale.scale : 1 };
+  const policy = { parameters, old, start, scale: isScaled ? lossScale.scale : 1 };
   const { loss, gradients } = await runs.sumGradients(units, policy, statistics, signal);
   const { gradients: clipped, gradNorm } = clipGradNorm(gradients, settings.maxGradNorm);
   const isSkipped = !Number.isFinite(gradNorm);

@@ -23,6 +23,8 @@ interface HeldPolicy {
   readonly parameters: NamedArrays;
   /** The policy that sampled the round. */
   readonly old: NamedArrays;
+  /** The policy that the run started from, where it is compared with. */
+  readonly start: NamedArrays | undefined;
   /** Scale of the loss, and so of the graph's gradients; 1 in single precision. */
   readonly scale: number;
 }
@@ -59,20 +61,26 @@ export async function openTrainingRuns(
   policyGraph: PolicyGraph,
   { lora, guidanceScale, minibatchSize }: TrainerSettings,
 ): Promise<TrainingRuns> {
-  const { graph, gradients, references } = policyGraph;
+  const { graph, gradients, ownReferences } = policyGraph;
   const executable = await compileGraph(engine, graph, { label: 'training graph', gradients });
   const parameterNames = namesOf(policyGraph);
-  const held = new Set([...parameterNames, ...parameterNames.map((name) => `old:${name}`), LOSS_SCALE]);
+  const ownNames = ownReferences.flatMap((reference) => parameterNames.map((name) => `${reference}:${name}`));
+  const held = new Set([...parameterNames, ...ownNames, LOSS_SCALE]);
   const rowInputs = executable.inputs.filter(({ name }) => !held.has(name));
   const isScaled = executable.inputs.some(({ name }) => name === LOSS_SCALE);
   const oneTimestepARun = rowInputs.find(({ name }) => name === 'timestep')?.shape.length === 0;
 
-  function heldFeeds({ parameters, old, scale }: HeldPolicy): Tensors {
-    const oldFeeds = references.includes('old') ? Object.entries(policyFeeds(policyGraph, old, lora)) : [];
+  function heldFeeds({ parameters, old, start, scale }: HeldPolicy): Tensors {
+    const of = { old, pretrained: start ?? parameters };
+    const ownFeeds = ownReferences.flatMap((reference) =>
+      Object.entries(policyFeeds(policyGraph, of[reference], lora)).map(
+        ([name, tensor]) => [`${reference}:${name}`, tensor] as const,
+      ),
+    );
     return {
       ...policyFeeds(policyGraph, parameters, lora),
       ...(isScaled && { [LOSS_SCALE]: float32([scale], []) }),
-      ...Object.fromEntries(oldFeeds.map(([name, tensor]) => [`old:${name}`, tensor])),
+      ...Object.fromEntries(ownFeeds),
     };
   }
 
@@ -118,7 +126,7 @@ export async function openTrainingRuns(
       return { loss, gradients: Object.fromEntries(parameterNames.map((name) => [name, unscale(name)])) };
     },
     async logRatios(units, parameters, signal) {
-      await executable.hold(heldFeeds({ parameters, old: parameters, scale: 1 }));
+      await executable.hold(heldFeeds({ parameters, old: parameters, start: parameters, scale: 1 }));
       const logRatios: number[] = [];
       for await (const { numUnits, outputs } of runs(units, signal))
         logRatios.push(...float32Data(outputs.ratio, 'ratio').subarray(0, numUnits).map(Math.log));

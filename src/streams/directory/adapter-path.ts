@@ -54,6 +54,8 @@ export async function isThere(path: string): Promise<boolean> {
   );
 }
 
+/** In a checkpoint, the moving average of policies that is evaluated and shipped. */
+export const EMA_FILE = 'ema.safetensors';
 export const ADAPTER_FILE = 'pytorch_lora_weights.safetensors';
 /** Where all weights are trained, there is no adapter: the name that diffusers gives the weights of a UNet. */
 export const WEIGHTS_FILE = 'diffusion_pytorch_model.safetensors';

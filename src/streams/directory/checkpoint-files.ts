@@ -10,7 +10,7 @@ import type { AdvantageHistory, CanaryTally, SchedulePlace } from '../../operato
 import type { Evaluation } from '../messages/run-events.js';
 import type { PromptFingerprints } from '../prompt-files/prompt-fingerprint.js';
 import type { Positions } from '../transport/kafka/kafka-transport.js';
-import { ADAPTER_FILE, WEIGHTS_FILE } from './adapter-path.js';
+import { ADAPTER_FILE, EMA_FILE, WEIGHTS_FILE } from './adapter-path.js';
 import type { Checkpoint } from './checkpoint-folder.js';
 import { type Computation, computationSchema } from './computation.js';
 
@@ -103,8 +103,12 @@ export function checkpointFiles({ adapter, optimizer, extras }: PolicyFiles, sta
   };
 }
 
+/** The file of the policy that was evaluated with a checkpoint; null if there is none. */
+export const shippedOf = (files: Checkpoint['files']): Uint8Array | null =>
+  files.get(EMA_FILE) ?? policyOf(files);
+
 /** The policy file of a checkpoint; null if there is none. */
-export function policyOf(files: Checkpoint['files']): Uint8Array | null {
+function policyOf(files: Checkpoint['files']): Uint8Array | null {
   return files.get(WEIGHTS_FILE) ?? files.get(ADAPTER_FILE) ?? null;
 }
 

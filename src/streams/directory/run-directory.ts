@@ -22,7 +22,7 @@ import type { RoundTrees } from '../messages/round-trees.js';
 import type { Alarm, Evaluation, RoundMetrics } from '../messages/run-events.js';
 import { isThere } from './adapter-path.js';
 import { type BestPolicy, readBest, recoverBest, writeBest } from './best-policy.js';
-import { policyOf } from './checkpoint-files.js';
+import { shippedOf } from './checkpoint-files.js';
 import {
   type Checkpoint,
   readCheckpoint,
@@ -221,7 +221,7 @@ async function openLocked(
         base,
         async policyAfter(complete) {
           const read = await readCheckpoint(join(checkpointsPath, String(complete)));
-          return 'damage' in read || read.fingerprint !== fingerprint ? null : policyOf(read.files);
+          return 'damage' in read || read.fingerprint !== fingerprint ? null : shippedOf(read.files);
         },
         warn,
       }),

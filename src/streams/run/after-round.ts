@@ -153,7 +153,8 @@ export class BetweenRounds {
 
   async #evaluate(completeRounds: number): Promise<void> {
     const { context, run, runDirectory } = this.options;
-    const policy = { version: completeRounds, parameters: await run.trainer.parameters(undefined) };
+    const { adapter, parameters } = await run.trainer.shipped(undefined);
+    const policy = { version: completeRounds, parameters };
     const evaluation = await run.evaluate(policy);
     this.#newest = evaluation;
     await runDirectory.recordEvaluation(evaluation);
@@ -165,7 +166,6 @@ export class BetweenRounds {
     context.say({ kind: 'evaluation', evaluation });
     if (isBetter(evaluation, this.#best)) {
       this.#best = evaluation;
-      const { adapter } = await run.trainer.save(undefined);
       await runDirectory.saveBest({ evaluation, adapter });
     }
     await this.#raiseAlarms({ kind: 'evaluation', ...evaluation });

@@ -3,8 +3,11 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { noPipelineFault, requireNoOther } from '../../models/pipeline/no-pipeline.js';
+import { sizedFolder } from '../../models/pipeline/picture-size.js';
+import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
 import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
 import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { sizeOf } from '../config/resolved/size-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { type FaultDetail, type Path, writePath } from '../config/source/fault.js';
 import type { NamedFile } from '../config/source/named-files.js';
@@ -71,6 +74,17 @@ async function findFileFault(
   return contentFault(path, name, prompts);
 }
 
+/** The sizes that a config asks for must be among those that its model draws. Errors: as `sizedFolder`. */
+async function requireFittingSizes(path: string, config: ResolvedConfig | undefined): Promise<void> {
+  if (config === undefined) return;
+  const training = sizeOf(config);
+  const { width = training.width, height = training.height } = config.evaluation;
+  if (width === undefined && height === undefined) return;
+  const folder = await readPipelineFolder(path);
+  sizedFolder(folder, training, 'stages.sampler');
+  sizedFolder(folder, { width, height }, 'evaluation');
+}
+
 /** What can be read without running it: prompts, the index of a pipeline with its scheduler and words, where an adapter is. */
 async function contentFault(
   path: Path,
@@ -84,6 +98,7 @@ async function contentFault(
       await stat(join(name, 'model_index.json'));
       await readPipelineScheduler(name, () => {});
       loadTokenizer(join(name, 'tokenizer'));
+      await requireFittingSizes(name, config);
     }
     if (field === 'startFrom') await adapterPathOf(name);
     if (field === 'train' || field === 'heldOut' || (field === 'file' && path.includes('sources')))

@@ -17,7 +17,7 @@ interface FinishOptions extends Omit<Outcome, 'base' | 'tuned'> {
 }
 
 /**
- * Writes the adapter of the run: that of the last policy, or of the best one if a guard stopped the run. After a whole run it
+ * Writes the adapter of the run: that of the last policy (or their moving average), or of the best one if a guard stopped the run. After a whole run it
  * also draws pictures and reports the outcome.
  *
  * Errors: TRIB_FILE if something cannot be written.
@@ -25,7 +25,7 @@ interface FinishOptions extends Omit<Outcome, 'base' | 'tuned'> {
 export async function finishRun(options: FinishOptions): Promise<void> {
   const { run, runDirectory, newest, best, stoppedBy, isWhole, say } = options;
   const kept = stoppedBy && (await runDirectory.readBest());
-  const { adapter } = kept ?? (await run.trainer.save(undefined));
+  const { adapter } = kept ?? (await run.trainer.shipped(undefined));
   const path = await runDirectory.write(policyFileName(adapter), adapter);
   if (!isWhole) return;
   const tuned = kept ? kept.evaluation : newest;

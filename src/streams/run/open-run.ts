@@ -130,8 +130,8 @@ async function openParts(
 
 async function begin({ runDirectory, say, signal }: OpenOptions, parts: RunParts): Promise<RunStart> {
   const { trainer, sampler, prompts } = parts;
-  const { adapter } = await trainer.save(undefined);
-  const policy = { version: 0, parameters: await trainer.parameters(undefined) };
+  const { adapter, parameters } = await trainer.shipped(undefined);
+  const policy = { version: 0, parameters };
   const base = await parts.evaluate(policy);
   say({ kind: 'evaluation', evaluation: base });
   await runDirectory.recordEvaluation(base);

@@ -50,7 +50,7 @@ export async function trainOnPairs(options: PairTraining): Promise<Uint8Array> {
       const request = { samples, trainedSteps, round, learningRateScale: 1 };
       onRound(round, numRounds, await trainer.call.train(request, { signal }));
     }
-    return (await trainer.call.save(undefined)).adapter;
+    return (await trainer.call.shipped(undefined)).adapter;
   } finally {
     await trainer.close();
   }

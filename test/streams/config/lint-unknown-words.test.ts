@@ -63,8 +63,8 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'unknown keys of a stage',
     trainer('learningRaet: 0.1, color: red'),
     [
-      'a.yaml:9:29 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, minibatchSize, gradientCheckpointing, lossScale, learningRate, learningRateSchedule, learningRateFloor, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, value, maxStaleness, got "learningRaet". Did you mean "learningRate"?',
-      'a.yaml:9:48 stages.trainer.color the key: expected one of type, surrogate, stepWeighting, updates, minibatchSize, gradientCheckpointing, lossScale, learningRate, learningRateSchedule, learningRateFloor, loraPlusRatio, samplingPolicyDecay, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, value, maxStaleness, got "color". Remove it.',
+      'a.yaml:9:29 stages.trainer.learningRaet the key: expected one of type, surrogate, stepWeighting, updates, minibatchSize, gradientCheckpointing, lossScale, learningRate, learningRateSchedule, learningRateFloor, loraPlusRatio, samplingPolicyDecay, emaDecay, reference, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, value, maxStaleness, got "learningRaet". Did you mean "learningRate"?',
+      'a.yaml:9:48 stages.trainer.color the key: expected one of type, surrogate, stepWeighting, updates, minibatchSize, gradientCheckpointing, lossScale, learningRate, learningRateSchedule, learningRateFloor, loraPlusRatio, samplingPolicyDecay, emaDecay, reference, adamBeta1, adamBeta2, adamEpsilon, weightDecay, maxGradNorm, value, maxStaleness, got "color". Remove it.',
     ],
   ],
   [

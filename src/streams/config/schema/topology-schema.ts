@@ -57,7 +57,7 @@ const model = section({
   startFrom: filePath('the path of an adapter file, or of its folder', 'either')
     .optional()
     .describe(
-      'Adapter file or folder to start training from, for example one from supervised fine-tuning, in diffusers, PEFT or kohya format; it must match the rank, alpha and layers of `lora`. The run then counts this adapter as its base model, but KL terms still compare with the pretrained model. Default: the pretrained model.',
+      'Adapter file or folder to start training from, for example one from supervised fine-tuning, in diffusers, PEFT or kohya format; it must match the rank, alpha and layers of `lora`. The run then counts this adapter as its base model, but KL terms still compare with the pretrained model, unless `reference: start` of the trainer says otherwise. Default: the pretrained model.',
     ),
 }).describe('The diffusion model that is tuned.');
 

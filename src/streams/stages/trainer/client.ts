@@ -17,6 +17,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
     seed: config.seed,
     lora: loraOf(config),
     guidanceScale,
+    reference: config.model.startFrom === undefined ? 'base' : stageOf(config, 'trainer').reference,
     measureKl: config.guards.klToPretrained.action !== 'off',
     sampling: { numInferenceSteps, eta, stochasticSteps, sde },
     precision: config.model.precision,

@@ -26,6 +26,7 @@ import { openValueBaseline, type ValueBaselineSettings } from '../../../models/p
 import { elementCount } from '../../../models/tensor.js';
 import { serveThread } from '../../../models/threads/thread.js';
 import { requireOwnEntry } from '../../../own-modules.js';
+import { EMA_FILE } from '../../directory/adapter-path.js';
 import { openedOnce } from '../shared/open-thread.js';
 import { startingParameters } from './starting-parameters.js';
 
@@ -47,6 +48,7 @@ interface TrainerThreadSettings {
 const TRAINED_FILE = 'trained.safetensors';
 const REPLAY_FILE = 'replay.safetensors';
 const VALUE_FILE = 'value.safetensors';
+const START_FILE = 'start.safetensors';
 const LOSS_SCALE_FILE = 'loss-scale.json';
 
 export interface OpenedTrainer {
@@ -65,6 +67,8 @@ export interface TrainerService {
   train(request: RoundOfSamples, signal: AbortSignal): Promise<TrainingStatistics>;
   /** The policy that samples next. */
   parameters(request: undefined): Promise<NamedArrays>;
+  /** The policy that is evaluated and shipped, and its file: the moving average, where there is one. */
+  shipped(request: undefined): Promise<{ readonly parameters: NamedArrays; readonly adapter: Uint8Array }>;
   /**
    * The log-probs of the policy that samples next minus those that the sampler recorded, step by step; null if the surrogate
    * has no log-probs.
@@ -113,7 +117,11 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
       ? { parameters: startingPolicy(inputs, lora, seed), warnings: [] }
       : await startingParameters(settings.startFrom, inputs, lora);
   const optimizer = initialAdamWState(parameters);
-  const state: PolicyState = { parameters, samplingParameters: parameters, optimizer, replay: [] };
+  const state: PolicyState = {
+    ...{ parameters, samplingParameters: parameters, optimizer, replay: [] },
+    ...(trainerSettings.emaDecay !== undefined && { ema: parameters }),
+    ...(policyGraph.ownReferences.includes('pretrained') && { start: parameters }),
+  };
   return { engine, trainer, baseline, inputs, lora, latentSize, warnings, state, promoted: state };
 });
 
@@ -134,6 +142,11 @@ const service: TrainerService = {
     return statistics;
   },
   parameters: async () => copyOf(opened.value().state.samplingParameters),
+  async shipped() {
+    const { inputs, lora, state } = opened.value();
+    const { ema = state.samplingParameters } = state;
+    return { parameters: copyOf(ema), adapter: encodePolicy(inputs, ema, lora) };
+  },
   async logRatios(trajectories, signal) {
     const { trainer, state } = opened.value();
     return trainer.logRatios(trajectories, state.samplingParameters, signal);
@@ -149,17 +162,19 @@ const service: TrainerService = {
   async returnTo({ adapter, where }) {
     const current = opened.value();
     const parameters = policyParameters(decodePolicy(adapter, where), current.inputs, where);
-    const { lossScale } = current.state;
+    const { lossScale, ema, start } = current.state;
     current.state = {
       ...{ parameters, samplingParameters: parameters },
       ...{ optimizer: initialAdamWState(parameters), replay: [] },
       ...(lossScale && { lossScale }),
+      ...(ema && { ema: parameters }),
+      ...(start && { start }),
     };
     current.promoted = current.state;
   },
   async save() {
     const { inputs, lora, state, baseline } = opened.value();
-    const { parameters, samplingParameters, replay, lossScale } = state;
+    const { parameters, samplingParameters, ema, start, replay, lossScale } = state;
     return {
       adapter: encodePolicy(inputs, samplingParameters, lora),
       optimizer: encodeAdamWState(state.optimizer),
@@ -167,6 +182,8 @@ const service: TrainerService = {
         ...(parameters !== samplingParameters && {
           [TRAINED_FILE]: encodePolicy(inputs, parameters, lora),
         }),
+        ...(ema && { [EMA_FILE]: encodePolicy(inputs, ema, lora) }),
+        ...(start && { [START_FILE]: encodePolicy(inputs, start, lora) }),
         ...(replay.length > 0 && { [REPLAY_FILE]: encodeReplayBuffer(replay) }),
         ...(baseline && { [VALUE_FILE]: baseline.save() }),
         ...(lossScale && { [LOSS_SCALE_FILE]: encodeLossScale(lossScale) }),
@@ -179,7 +196,7 @@ const service: TrainerService = {
       policyParameters(decodePolicy(file, where), current.inputs, where);
     const samplingParameters = parametersOf(adapter);
     const { [TRAINED_FILE]: trained, [REPLAY_FILE]: replay, [VALUE_FILE]: value } = extras;
-    const lossScale = extras[LOSS_SCALE_FILE];
+    const { [EMA_FILE]: ema, [START_FILE]: start, [LOSS_SCALE_FILE]: lossScale } = extras;
     const parameters = trained ? parametersOf(trained) : samplingParameters;
     if (value) current.baseline?.restore(value, where);
     current.state = {
@@ -187,6 +204,8 @@ const service: TrainerService = {
       samplingParameters,
       optimizer: decodeAdamWState(optimizer, parameters, where),
       replay: replay ? decodeReplayBuffer(replay, where) : [],
+      ...(ema && { ema: parametersOf(ema) }),
+      ...(start && { start: parametersOf(start) }),
       ...(lossScale && { lossScale: decodeLossScale(lossScale, where) }),
     };
   },

@@ -1,0 +1,65 @@
+/** @file A run whose pictures are not those of the model's defaults, and whose policies are compared with where it started. */
+
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { expect, it } from 'vitest';
+import { readPngSize } from '../../fixtures/png-size.js';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { adapterOf, eventsOf, runTiny, tinyConfig, UNGUARDED } from '../../fixtures/tiny-run.js';
+
+const SETTINGS = [
+  ...UNGUARDED,
+  `model.pipeline=${resolve('test/fixtures/stable-diffusion/sd1')}`,
+  'stages.schedule={type: schedule, mode: constant, steps: 2}',
+  'stages.sampler.width=32',
+  'stages.sampler.height=8',
+  'stages.sampler.negativePrompt=a blurry picture',
+  'stages.reward={type: reward, from: jpeg-compressibility}',
+  'stages.trainer.emaDecay=0.5',
+  'stages.trainer.reference=start',
+  'guards.klToPretrained={threshold: 1e6, action: warn}',
+  'evaluation.verifier=none',
+  'evaluation.width=16',
+  'evaluation.height=24',
+  'evaluation.numInferenceSteps=3',
+  'evaluation.guidanceScale=1',
+];
+
+it('should train and evaluate at sizes of their own, from an adapter as reference, and resume its average', async () => {
+  const folder = await temporaryFolder();
+  const config = await tinyConfig(folder, { overrides: [...SETTINGS, 'stages.prompts.numRounds=1'] });
+  const [first, stopped, whole] = ['first', 'stopped', 'whole'].map((name) => join(folder, name));
+  const before = await runTiny({ config, path: first ?? '' });
+  expect(before.error).toBeUndefined();
+  // Eight columns of pictures three times as large, two pixels apart.
+  const samples = await readFile(join(first ?? '', 'samples', 'round-0001.png'));
+  expect(readPngSize(samples).width).toBe(8 * 16 * 3 + 9 * 2);
+
+  const overrides = [
+    ...SETTINGS,
+    'stages.prompts.numRounds=2',
+    `model.startFrom=${first}`,
+    // One update a round, so that the first compares the start with itself.
+    'stages.trainer.updates.samplesPerUpdate=8',
+  ];
+  const onwards = { ...(await tinyConfig(folder, { overrides })) };
+  const ended = await runTiny({ config: onwards, path: whole ?? '' });
+  expect(ended.error).toBeUndefined();
+  const [round, later] = eventsOf(ended, 'round').map(({ metrics }) => metrics);
+  expect(round?.klToPretrained).toBe(0);
+  expect(round?.maxRatioDeviation).toBeLessThan(1e-4);
+  expect(later?.klToPretrained).toBeGreaterThan(0);
+
+  const stop = new AbortController();
+  const path = stopped ?? '';
+  await runTiny({
+    ...{ config: onwards, path, signal: stop.signal },
+    onEvent: (event) => event.kind === 'checkpoint' && stop.abort(),
+  });
+  expect((await runTiny({ config: onwards, path, resume: true })).error).toBeUndefined();
+  expect(await adapterOf(path)).toEqual(await adapterOf(whole ?? ''));
+  // What is shipped is the average, not what the run would go on from.
+  const checkpoint = join(path, 'checkpoints', '2');
+  expect(await adapterOf(path)).toEqual(await readFile(join(checkpoint, 'ema.safetensors')));
+  expect(await adapterOf(path)).not.toEqual(await adapterOf(checkpoint));
+});
