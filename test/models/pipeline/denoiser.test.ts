@@ -50,6 +50,19 @@ describe('openDenoiser', () => {
     expect(await predict(denoiser)).toEqual(expected);
   });
 
+  it('should draw without an adapter where no layer is there for one, and none is asked for', async () => {
+    const lora = { ...TINY_LORA, pattern: 'no/such/layer', isOptional: true };
+    const base = await openDenoiser(tiny.engine, tiny.pipeline, { lora, rows: [ROWS] });
+    expect(base.adapters).toEqual([]);
+    await base.usePolicy({});
+    const zero = await open([ROWS]);
+    await zero.usePolicy(randomAdapter(zero.adapters, 0, 1));
+    const [found, wanted] = [await predict(base), await predict(zero)];
+    expect(Math.max(...wanted.map((value, i) => Math.abs(value - (found[i] ?? Number.NaN))))).toBeLessThan(
+      1e-4,
+    );
+  });
+
   it('should not let a policy that comes during a compilation get lost', async () => {
     const denoiser = await open([3]);
     await denoiser.usePolicy(older);

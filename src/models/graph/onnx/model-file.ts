@@ -14,6 +14,7 @@ import { commonFolder, locationIn, realPlace } from '../stored-files.js';
 import { decodeModel } from './decode.js';
 import { elementTypeOf, storedShape } from './element-codes.js';
 import { externalPlace, placeOutside, requireInFile } from './external-data.js';
+import { nameByLayer } from './node-names.js';
 import {
   TensorProto_DataLocation as DataLocation,
   type ModelProto,
@@ -59,9 +60,11 @@ export async function readModelFile(path: string, halves: readonly HalfType[] = 
       stored.set(tensor.name, { ...whole, type: 'float32', inFile: 'float16' });
     else external.set(tensor.name, await bytesAt(place, files));
   }
+  const isNamed = nameByLayer(model.graph);
   const isRaised = raiseModel(model);
   const isMoved = await followLinks(model, stored);
-  if (external.size === 0 && !isRaised && !isMoved) return { bytes, externalData: new Map(), stored };
+  if (external.size === 0 && !isNamed && !isRaised && !isMoved)
+    return { bytes, externalData: new Map(), stored };
   const externalData = new Map<string, Uint8Array>();
   for (const tensor of model.graph.initializer) {
     const data = external.get(tensor.name);

@@ -13,6 +13,7 @@ import { float32Data } from '../../tensor.js';
 import { LARGE_BYTES } from '../graph.js';
 import { decodeModel, externalTensor } from '../onnx/decode.js';
 import { type ExternalPlace, externalPlace, placeOutside, requireInFile } from '../onnx/external-data.js';
+import { nameByLayer } from '../onnx/node-names.js';
 import {
   TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
@@ -63,6 +64,7 @@ export async function changedModelFiles(
     if (tensor.dataLocation === DataLocation.EXTERNAL)
       places.set(tensor, externalPlace(tensor, whereIs(path, tensor)));
   }
+  nameByLayer(model.graph);
   raiseModel(model);
   const outside = changeWeights(model, changes, path);
   const name = basename(path);

@@ -28,6 +28,8 @@ export interface LoraSettings {
   readonly alpha: number;
   /** The layers of an existing adapter, which take the place of the pattern. */
   readonly layers?: readonly string[];
+  /** Whether a network without any such layer is taken as it is, as where pictures are drawn without an adapter. */
+  readonly isOptional?: boolean;
 }
 
 export interface LoraOptions extends LoraSettings {
@@ -78,6 +80,7 @@ export function addLora(
     (layers ? layers.has(layerName(node.name)) : pattern.test(node.name)) && adaptable(node, graph);
   const targets = graph.nodes.filter(matches);
   if (layers) requireLayers([...layers], targets, label);
+  if (targets.length === 0 && options.isOptional) return { graph, adapters: [] };
   if (targets.length === 0) throw noTarget(graph, options.pattern, label);
   const g = GraphBuilder.from({ ...graph, nodes: [], outputs: [] });
   const adapters: Adapter[] = [];

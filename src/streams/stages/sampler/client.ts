@@ -85,21 +85,22 @@ function firstTrainedSteps(config: ResolvedConfig): readonly number[] {
 /**
  * Starts the sampler: pipeline loaded, graph compiled, for what the config trains or for the policy of a file.
  *
- * @param policyFile the file, or its folder.
+ * @param policyFile the file, or its folder; null for the model without an adapter, which then needs no layers for one.
  */
 export async function startSampler(
   config: ResolvedConfig,
   say: Say,
-  policyFile: string | null = null,
+  policyFile?: string | null,
 ): Promise<SamplerClient & Pick<OpenedSampler, 'provider' | 'sessionThreads'>> {
   await ensureRuntime((message) => say({ kind: 'warning', message }));
+  const lora = loraOf(config);
   const thread = startThread<SamplerService>(new URL('./sampler-thread.js', import.meta.url), 'sampler');
   const opened = await openOrClose(thread, () =>
     thread.call.open({
       engine: engineOf(config, 'sampler'),
       pipeline: config.model.pipeline,
-      lora: loraOf(config),
-      policyFile,
+      lora: lora && { ...lora, isOptional: policyFile === null },
+      policyFile: policyFile ?? null,
       precision: config.model.precision,
       sampler: samplerSettings(config),
       negativePrompt: stageOf(config, 'sampler').negativePrompt,
