@@ -326,23 +326,39 @@ describe('weights on disk in half precision, in a graph in single', () => {
     expect(initials(graph)).toEqual(initials(single));
   });
 
-  it('should be raised by each node that reads them, just before it runs, and never all at once', async () => {
-    const { graph } = await graphOf('F16', untouched, engine.raises);
-    const { model, weightsFolder } = encodeGraphApart(training(graph));
+  /** The nodes of a graph in the order in which onnxruntime runs them. */
+  async function orderOf(graph: Graph) {
+    const { model, weightsFolder } = encodeGraphApart(graph);
     const optimizedModelPath = join(await temporaryFolder(), 'optimized.onnx');
     const options = { label: 'network', optimization: 'all', weightsFolder, optimizedModelPath } as const;
     const { session } = await openSession(model, { providers: ['cpu'], threads: 1 }, options);
     await session.release();
     const { node: nodes } = decodeModel(await readFile(optimizedModelPath), 'optimized').graph;
-    const raised = nodes.flatMap(({ opType, input: [from = ''], output: [to = ''] }, index) =>
-      opType === 'Cast' && graph.stored.has(from)
-        ? [{ from, isReadNext: nodes[index + 1]?.input.includes(to) }]
-        : [],
-    );
+    return nodes.map(({ opType, input, output }, index) => {
+      const isReadNext = nodes[index + 1]?.input.includes(output[0] ?? '') ?? false;
+      return { opType, from: input[0] ?? '', isReadNext };
+    });
+  }
+
+  it('should be raised by each node that reads them, just before it runs, and never all at once', async () => {
+    const { graph } = await graphOf('F16', untouched, engine.raises);
+    const raised = (await orderOf(training(graph))).filter(({ from }) => graph.stored.has(from));
     // Forward and backward, but the kernel once: no adapter comes before it.
     const matrices = ['in.weight', 'in.weight', 'out.weight', 'out.weight'];
     expect(raised.map(({ from }) => from).sort()).toEqual(['conv.weight', ...matrices]);
-    expect(raised.filter(({ isReadNext }) => !isReadNext)).toEqual([]);
+    expect(raised.filter(({ opType, isReadNext }) => opType !== 'Cast' || !isReadNext)).toEqual([]);
+  });
+
+  it('should be folded with the adapter when the input of its layer is there, and no earlier', async () => {
+    const { graph } = await graphOf('F16', untouched, engine.raises);
+    const { nodes } = sampling(graph);
+    const makers = new Map(nodes.flatMap((node) => node.outputs.map(({ name }) => [name, node] as const)));
+    const waitsFor = (name: string): boolean =>
+      name === 'x' || (makers.get(name)?.inputs ?? []).some((input) => input && waitsFor(input.name));
+    const sums = nodes.filter(
+      ({ op, inputs: [weight] }) => op === 'Add' && graph.stored.has(weight?.name ?? ''),
+    );
+    expect(sums.map(({ outputs: [sum] }) => waitsFor(sum?.name ?? ''))).toEqual([true, true, true]);
   });
 
   it('should be read where the engine cannot raise them', async () => {

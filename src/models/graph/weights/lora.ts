@@ -19,6 +19,7 @@ import {
 import { GraphBuilder } from '../ops/builder.js';
 import { conv } from '../ops/convolution.js';
 import type { Expression } from '../ops/expression.js';
+import { after, hasArrived } from '../passes/rewrite.js';
 
 /** The place and size of an adapter. */
 export interface LoraSettings {
@@ -169,7 +170,9 @@ function adapt(g: GraphBuilder, node: Node, options: LoraOptions): Adapter {
   const scale = g.scalar(options.alpha / options.rank);
   g.scoped(`lora${node.name}`, () => {
     if (options.form === 'folded') {
-      const folded = weight.add(difference(node, { a, b, weight }).mul(scale));
+      // A weight on disk is large: a runtime would make the sums of all layers first, where none of them waited for x.
+      const late = g.isStored(weight) ? after(hasArrived(x), a) : a;
+      const folded = weight.add(difference(node, { a: late, b, weight }).mul(scale));
       g.append({ ...node, inputs: [x, folded, ...(bias ? [bias] : [])] });
     } else {
       const frozen = { ...y, name: `${y.name}_frozen` };
