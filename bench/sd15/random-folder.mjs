@@ -3,14 +3,12 @@
  * text encoder of one layer that is as wide as it must be, and the tiny fixture's tokenizer and autoencoder.
  */
 
-import { copyFile, cp, link, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, cp, link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { GraphBuilder } from '../../dist/models/graph/ops/builder.js';
 import { clipTextModel, readClipTextConfig } from '../../dist/models/networks/clip-text-model.js';
 import { unet2dCondition } from '../../dist/models/networks/unet-2d-condition.js';
 import { readUnet2dConditionConfig } from '../../dist/models/networks/unet-config.js';
-import { trainableWeights } from '../../dist/models/networks/weights.js';
-import { counterRandom } from '../../dist/models/random/counter-random.js';
+import { writeRandom } from '../random-weights.mjs';
 
 const FIXTURE = 'test/fixtures/stable-diffusion/sd1';
 const WEIGHTS = 'diffusion_pytorch_model.safetensors';
@@ -38,8 +36,8 @@ const UNET = {
 };
 
 /**
- * Makes the folder for pictures of `size` pixels under `root`, or finds it there. Weights are normal, of the standard
- * deviation that keeps activations as large as they come; folders of several sizes share one file of them.
+ * Makes the folder for pictures of `size` pixels under `root`, or finds it there. Folders of several sizes share one file
+ * of weights.
  * @returns the folder.
  */
 export async function randomFolder(root, size) {
@@ -70,52 +68,6 @@ async function wideTextEncoder(folder) {
   await writeFile(path, JSON.stringify(wide, null, 2));
   const config = await readClipTextConfig(path);
   await writeRandom(join(folder, 'model.safetensors'), (layer) => clipTextModel(layer, config, TOKENS));
-}
-
-/** Writes what a network asks for, tensor by tensor. */
-async function writeRandom(path, network) {
-  const specs = [];
-  const g = new GraphBuilder();
-  network({ g, weights: trainableWeights(g, specs), matrixLayout: 'out-in' });
-  const count = (shape) => shape.reduce((product, axis) => product * axis, 1);
-  let end = 0;
-  const header = {};
-  for (const { name, shape } of specs) {
-    const start = end;
-    end += 4 * count(shape);
-    const stored = shape.length === 3 ? shape.slice(0, 1) : shape;
-    header[name] = { dtype: 'F32', shape: stored, data_offsets: [start, end] };
-  }
-  const text = JSON.stringify(header);
-  const padded = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(padded.length));
-  const partial = `${path}.partial`;
-  const file = await open(partial, 'w');
-  try {
-    await file.write(length);
-    await file.write(padded);
-    for (const [index, { shape, initialization }] of specs.entries()) {
-      const values =
-        'constant' in initialization
-          ? new Float32Array(count(shape)).fill(initialization.constant)
-          : normal(index, count(shape), initialization.stdDev);
-      await file.write(new Uint8Array(values.buffer));
-    }
-  } finally {
-    await file.close();
-  }
-  await rename(partial, path);
-}
-
-const table = counterRandom({ seed: 0, purpose: 'parameter-init' }).normal(2 ** 22);
-
-/** Numbers out of one table, which is long enough for no row of a weight to be another's. */
-function normal(index, length, stdDev) {
-  const values = new Float32Array(length);
-  for (let i = 0, from = index * 7919; i < length; i++, from++)
-    values[i] = stdDev * table[from % table.length];
-  return values;
 }
 
 const exists = (path) =>
