@@ -102,13 +102,16 @@ export function presetSummary(name: string): string {
   return sentence.startsWith(title) ? sentence.slice(title.length) : sentence;
 }
 
+/** What lies beside the models and is none: a vocabulary that many have in common. */
+const NO_MODELS: ReadonlySet<string> = new Set(['clip']);
+
 /** The names of the presets, and of the models. */
 export function packageNames(): { readonly presets: readonly string[]; readonly models: readonly string[] } {
   const presetsIn = (folder: string) =>
     readdirSync(join(FOLDER, 'config', folder))
       .filter((file) => file.endsWith('.yaml') && isTopology(join(folder, file)))
       .map((file) => `${SCHEME}${folder}${file.slice(0, -'.yaml'.length)}`);
-  const models = readdirSync(join(FOLDER, 'models'));
+  const models = readdirSync(join(FOLDER, 'models')).filter((name) => !NO_MODELS.has(name));
   return {
     presets: ['', 'algorithms/'].flatMap(presetsIn),
     models: models.map((model) => `${SCHEME}${model}`),

@@ -5,6 +5,7 @@ import { VERSION } from '../own-package.js';
 import { addCompareCommand } from './commands/compare.js';
 import { addCompletionCommand } from './commands/completion.js';
 import { addControlCommand } from './commands/control.js';
+import { addConvertCommand } from './commands/convert.js';
 import { addDashboardCommand } from './commands/dashboard.js';
 import { addDeadLettersCommand } from './commands/dead-letters.js';
 import { addDemoCommand } from './commands/demo.js';
@@ -41,6 +42,7 @@ export function createProgram(): Command {
   addStudioCommand(program);
   addControlCommand(program);
   addFetchCommand(program);
+  addConvertCommand(program);
   addSampleCommand(program);
   addEvaluateCommand(program);
   addCompareCommand(program);

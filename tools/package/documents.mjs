@@ -8,6 +8,7 @@ const FILES = [
   'LICENSE',
   'config',
   'models/shapes',
+  'models/clip',
   'docs/images',
   'docs/examples',
   'examples',

@@ -1,9 +1,8 @@
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { requireNoOther } from '../../models/pipeline/no-pipeline.js';
-import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { loadTokenizer, tokenizerOf } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { topologySchema } from '../../streams/config/schema/topology-schema.js';
 import { CONFIG_VERSION } from '../../streams/config/source/version.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
@@ -57,7 +56,7 @@ async function sample(options: SampleOptions): Promise<void> {
   const { prompt: prompts, images, out, scale } = options;
   const pipeline = modelPath(options.pipeline);
   await requireNoOther(pipeline);
-  const tokenizer = loadTokenizer(join(pipeline, 'tokenizer'));
+  const tokenizer = loadTokenizer(tokenizerOf(pipeline));
   for (const prompt of prompts) {
     if (prompt.trim() === '') throw noWords();
     tokenizer.encode(prompt);

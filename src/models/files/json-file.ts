@@ -4,6 +4,22 @@ import type { z } from 'zod';
 import { type ErrorCode, TributaryError } from '../../errors.js';
 import { absence, standIn } from './stand-in.js';
 
+/** JSON that another file implies, and that is read as if it lay on disk. */
+export class ImpliedJson {
+  constructor(
+    /** What messages call it. */
+    readonly path: string,
+    readonly content: unknown,
+  ) {}
+
+  toString(): string {
+    return this.path;
+  }
+}
+
+/** A path, or what takes the place of its file. */
+export type JsonFile = string | ImpliedJson;
+
 interface JsonFileOptions {
   /** The code of the fault if the file is missing or its content does not fit. */
   readonly code: ErrorCode;
@@ -20,18 +36,11 @@ interface JsonFileOptions {
  * more there are).
  */
 export async function readJsonFile<Schema extends z.ZodType>(
-  path: string,
+  path: JsonFile,
   schema: Schema,
   { code, nextStep }: JsonFileOptions,
 ): Promise<z.output<Schema>> {
-  const text = await readFile(path, 'utf8').catch(async (cause: NodeJS.ErrnoException) => {
-    const other = await absence(path);
-    if (other)
-      throw new TributaryError(code, `${path}: expected a JSON file, got ${other.got}. ${other.nextStep}`);
-    const got = cause.code === 'ENOENT' ? 'no such file' : (cause.code ?? cause.message);
-    throw new TributaryError(code, `${path}: expected a JSON file, got ${got}. ${nextStep}`, { cause });
-  });
-  const content = parseJson(path, text, { code, nextStep });
+  const content = typeof path === 'string' ? await readContent(path, { code, nextStep }) : path.content;
   const result = schema.safeParse(content);
   if (result.success) return result.data;
   const [first, ...others] = result.error.issues;
@@ -39,6 +48,17 @@ export async function readJsonFile<Schema extends z.ZodType>(
   const got = shown(first?.path.reduce<unknown>(valueAt, content));
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
   throw new TributaryError(code, `${path} ${key}: ${first?.message}, got ${got}${more}. ${nextStep}`);
+}
+
+async function readContent(path: string, { code, nextStep }: JsonFileOptions): Promise<unknown> {
+  const text = await readFile(path, 'utf8').catch(async (cause: NodeJS.ErrnoException) => {
+    const other = await absence(path);
+    if (other)
+      throw new TributaryError(code, `${path}: expected a JSON file, got ${other.got}. ${other.nextStep}`);
+    const got = cause.code === 'ENOENT' ? 'no such file' : (cause.code ?? cause.message);
+    throw new TributaryError(code, `${path}: expected a JSON file, got ${got}. ${nextStep}`, { cause });
+  });
+  return parseJson(path, text, { code, nextStep });
 }
 
 /** Texts are matched as wholes, so that words inside of them stay. */

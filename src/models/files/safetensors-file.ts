@@ -21,13 +21,19 @@ export interface SafetensorsFile {
   readonly dataStart: number;
   /** Free text under `__metadata__`. */
   readonly metadata: SafetensorsHeader['metadata'];
+  readonly leftOut: SafetensorsHeader['leftOut'];
   /** Reads one tensor into memory of its own that threads can share. */
   read(name: string): Promise<SafetensorsTensor>;
+  /** Reads what a record describes, which may be a part of a tensor. */
+  readRecord(record: TensorRecord): Promise<SafetensorsTensor>;
   close(): Promise<void>;
 }
 
-/** Opens a file and reads its header. Errors: TRIB_FILE if it cannot be read, or as `parseSafetensorsHeader`. */
-export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+/**
+ * Opens a file and reads its header. Errors: TRIB_FILE if it cannot be read, or as `parseSafetensorsHeader`.
+ * @param leavesOut whether tensors of types that are not read may be there.
+ */
+export async function openSafetensors(path: string, leavesOut = false): Promise<SafetensorsFile> {
   const file = await open(path).catch(async (cause) => {
     const other = await absence(path);
     if (!other) throw unreadable(path, cause);
@@ -38,13 +44,18 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     const { size } = await file.stat();
     const dataStart = headerEnd(await readShared(file, path, 0, Math.min(size, LENGTH_BYTES)), size, path);
     const header = await readShared(file, path, LENGTH_BYTES, dataStart - LENGTH_BYTES);
-    const { records: list, metadata } = parseSafetensorsHeader(header, size, path);
+    const { records: list, leftOut, metadata } = parseSafetensorsHeader(header, size, path, leavesOut);
     const records = new Map(list.map((record) => [record.name, record]));
+    async function readRecord({ dtype, shape, start, end }: TensorRecord): Promise<SafetensorsTensor> {
+      const bytes = await readShared(file, path, dataStart + start, end - start);
+      return tensorOver(dtype, shape, bytes.buffer);
+    }
     return {
       path,
       records,
       dataStart,
       metadata,
+      leftOut,
       async read(name) {
         const record = records.get(name);
         if (!record)
@@ -52,10 +63,9 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
             'TRIB_INTERNAL',
             `${path}: expected a tensor "${name}", got none. Look it up in records.`,
           );
-        const { dtype, shape, start, end } = record;
-        const bytes = await readShared(file, path, dataStart + start, end - start);
-        return tensorOver(dtype, shape, bytes.buffer);
+        return readRecord(record);
       },
+      readRecord,
       close: () => file.close(),
     };
   } catch (error) {

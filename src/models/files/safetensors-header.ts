@@ -37,6 +37,8 @@ export interface TensorRecord {
 export interface SafetensorsHeader {
   /** In the order of their data. */
   readonly records: readonly TensorRecord[];
+  /** The types of tensors that are none of `records`, by name, where they may be left out. */
+  readonly leftOut: ReadonlyMap<string, string>;
   readonly metadata: Readonly<Record<string, string>>;
 }
 
@@ -85,23 +87,31 @@ export function headerEnd(first: Uint8Array, fileBytes: number, where: string): 
  *
  * Errors: TRIB_FILE if the header violates the format, a dtype is none of `DTYPES`, or the tensors overlap,
  * leave a gap, or do not fit their shapes or the file.
+ * @param leavesOut whether tensors of other dtypes may be there, and are left out.
  * @param fileBytes the length of the whole file, which the tensors must fill.
  */
 export function parseSafetensorsHeader(
   header: Uint8Array,
   fileBytes: number,
   where: string,
+  leavesOut = false,
 ): SafetensorsHeader {
   const { metadata, entries } = parseJson(header, where);
-  const records = entries
+  const leftOut = new Map<string, string>();
+  const all = entries
     .map(([name, entry]) => {
-      const { dtype, shape, data_offsets: offsets } = readEntry(name, entry, where);
+      const stated = isMapping(entry) ? entry : {};
+      const isOther = leavesOut && ANY_DTYPE.test(String(stated.dtype)) && !isHeld(stated.dtype);
+      // Its bytes still take their place in the file.
+      const bytes = { ...stated, dtype: 'U8', shape: [lengthOf(stated.data_offsets)] };
+      if (isOther) leftOut.set(name, String(stated.dtype));
+      const { dtype, shape, data_offsets: offsets } = readEntry(name, isOther ? bytes : entry, where);
       return { name, dtype, shape, start: offsets[0], end: offsets[1] };
     })
     .sort((a, b) => a.start - b.start || a.end - b.end);
   const dataStart = LENGTH_BYTES + header.length;
   let position = 0;
-  for (const { name, dtype, shape, start, end } of records) {
+  for (const { name, dtype, shape, start, end } of all) {
     const size = shape.reduce((product, axis) => product * axis, BYTES_PER_ELEMENT[dtype]);
     if (start !== position) {
       throw damaged(`${where} tensor "${name}"`, `data from byte ${position}`, `from byte ${start}`);
@@ -117,7 +127,18 @@ export function parseSafetensorsHeader(
   }
   if (dataStart + position !== fileBytes)
     throw damaged(where, `${dataStart + position} bytes`, `${fileBytes}`);
-  return { records, metadata };
+  return { records: all.filter(({ name }) => !leftOut.has(name)), leftOut, metadata };
+}
+
+const isHeld = (dtype: unknown): boolean => tensorSchema.shape.dtype.safeParse(dtype).success;
+
+const lengthOf = (offsets: unknown): unknown =>
+  Array.isArray(offsets) ? Number(offsets[1]) - Number(offsets[0]) : undefined;
+
+/** The fault of a tensor whose numbers are of a type that is not read. */
+export function unreadType(where: string, name: string, dtype: string): TributaryError {
+  const text = `${where} tensor "${name}": expected ${DTYPES.join(', ')}, got ${dtype}. Save it in one of these, weights as F32 or F16.`;
+  return new TributaryError('TRIB_FILE', text);
 }
 
 interface HeaderContent {
@@ -151,10 +172,7 @@ function readEntry(name: string, stated: unknown, where: string): z.output<typeo
     throw unlikeTheFormat(where, `${name}.shape`, `${shape.length} axes`);
   const result = tensorSchema.safeParse(entry);
   if (result.success) return result.data;
-  if (!tensorSchema.shape.dtype.safeParse(dtype).success && ANY_DTYPE.test(String(dtype))) {
-    const text = `${where} tensor "${name}": expected ${DTYPES.join(', ')}, got ${dtype}. Save it in one of these, weights as F32 or F16.`;
-    throw new TributaryError('TRIB_FILE', text);
-  }
+  if (!isHeld(dtype) && ANY_DTYPE.test(String(dtype))) throw unreadType(where, name, String(dtype));
   const [issue] = result.error.issues;
   if (!issue) throw unlikeTheFormat(where, name, 'no entry');
   throw unlikeTheFormat(where, [name, ...issue.path].map(String).join('.'), issue.message);

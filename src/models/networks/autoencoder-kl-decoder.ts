@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
-import { readJsonFile } from '../files/json-file.js';
+import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { fromTokens, residualBlock, toTokens, upsample } from './blocks.js';
 import {
@@ -61,7 +61,7 @@ const schema = objectOf({
 });
 
 /** Reads the config of an AutoencoderKL. Errors: TRIB_MODEL, naming the file, the key and what is supported. */
-export async function readAutoencoderConfig(path: string): Promise<AutoencoderConfig> {
+export async function readAutoencoderConfig(path: JsonFile): Promise<AutoencoderConfig> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
   const unfit = json.block_out_channels.find((channels) => channels % json.norm_num_groups !== 0);
   if (unfit !== undefined || json.up_block_types.length !== json.block_out_channels.length) {

@@ -2,7 +2,7 @@
 
 import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
-import { readJsonFile } from '../files/json-file.js';
+import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { upsampleNearest } from '../graph/ops/convolution.js';
 import type { Expression } from '../graph/ops/expression.js';
 import {
@@ -46,7 +46,7 @@ const schema = objectOf({
 });
 
 /** Reads the config of an AutoencoderTiny. Errors: TRIB_MODEL, naming the file, the key and what is supported. */
-export async function readAutoencoderTinyConfig(path: string): Promise<AutoencoderTinyConfig> {
+export async function readAutoencoderTinyConfig(path: JsonFile): Promise<AutoencoderTinyConfig> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
   const { decoder_block_out_channels: widths, num_decoder_blocks: blocks } = json;
   const channels = at(widths, 0);

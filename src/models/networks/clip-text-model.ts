@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
-import { readJsonFile } from '../files/json-file.js';
+import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { float32, int64 } from '../tensor.js';
 import { count, decimal, named, objectOf, parts, whole } from './config-fields.js';
@@ -65,7 +65,7 @@ const ANY_CLIP = z.string().regex(/^CLIP/, { error: `expected ${CLASSES.join(' o
  * that is none of the two.
  */
 export async function readClipTextConfig(
-  path: string,
+  path: JsonFile,
   className: string | null = null,
 ): Promise<ClipTextConfig> {
   const known = isTextClass(className) ? className : null;

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
 import { WHY_NO_PICKLE } from '../files/read-bytes.js';
-import { floatValues } from '../files/safetensors.js';
+import { floatValues, type SafetensorsTensor, tensorOver } from '../files/safetensors.js';
 import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file.js';
 import { BYTES_PER_ELEMENT, type TensorRecord } from '../files/safetensors-header.js';
 import { type StandIn, unfinishedAmong } from '../files/stand-in.js';
@@ -14,11 +14,24 @@ import type { HalfType, StoredTensor } from '../graph/graph.js';
 import { type FilePlace, realPlace } from '../graph/stored-files.js';
 import { objectOf } from './config-fields.js';
 
+/** A tensor that lies within one of a file: all of it or some rows, perhaps in another shape. */
+export interface TensorView extends TensorRecord {
+  /** Set if the file holds a matrix the other way round. */
+  readonly isTransposed?: boolean;
+}
+
+/** The tensors of one component within a file of several, by the names that diffusers gives them. */
+export type TensorViews = ReadonlyMap<string, TensorView>;
+
 export interface ComponentWeights {
   /** The file or index, for messages. */
   readonly path: string;
+  /** What says which weights there must be, for messages. */
+  readonly describedBy: 'config.json' | 'the other tensors';
   /** The safetensors files that hold them. */
   readonly files: readonly SafetensorsFile[];
+  /** The file that holds a tensor, and where in it. */
+  readonly owners: Owners;
   /** Shape of every tensor, by name. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** Reads one tensor as float32, whatever precision it is stored in. */
@@ -120,32 +133,36 @@ export function pickleFault(path: string): TributaryError {
  * Opens weights: a `.safetensors` file, or the JSON index of several.
  *
  * Errors: TRIB_MODEL if the index does not fit its files; TRIB_FILE if a file is missing or damaged.
+ * @param views where the file holds several components: the tensors of this one.
  */
-export async function openComponentWeights(path: string): Promise<ComponentWeights> {
+export async function openComponentWeights(
+  path: string,
+  views: TensorViews | null = null,
+): Promise<ComponentWeights> {
   const files: SafetensorsFile[] = [];
   const close = async () => {
     for (const file of files) await file.close();
   };
   try {
-    const owners = path.endsWith('.json') ? await openShards(path, files) : await openOne(path, files);
+    const owners = path.endsWith('.json') ? await openShards(path, files) : await openOne(path, views, files);
     const places = new Map<SafetensorsFile, FilePlace>();
     for (const file of files) places.set(file, await realPlace(file.path));
     return {
       path,
+      describedBy: views ? 'the other tensors' : 'config.json',
       files,
+      owners,
       shapes: new Map([...owners].map(([name, { record }]) => [name, record.shape])),
       async read(name) {
-        const file = owners.get(name)?.file;
-        const tensor = await file?.read(name);
-        const values = tensor && floatValues(tensor);
-        if (values) return values;
-        const text = `${file?.path ?? path} tensor "${name}": expected F32, F16 or BF16, got ${tensor?.dtype ?? 'none'}. Save the model in one of them.`;
-        throw new TributaryError('TRIB_MODEL', text);
+        const owner = owners.get(name);
+        if (owner) return readFloats(owner);
+        const text = `${path}: expected a tensor "${name}", got none. Look it up in shapes.`;
+        throw new TributaryError('TRIB_INTERNAL', text);
       },
       place(name, halves) {
         const { file, record } = owners.get(name) ?? {};
         const filePlace = file && places.get(file);
-        if (!filePlace || !record) return null;
+        if (!filePlace || !record || record.isTransposed) return null;
         const inFile = halves.find((type) => HALF_DTYPES[type] === record.dtype);
         if (record.dtype !== 'F32' && !inFile) return null;
         const offset = file.dataStart + record.start;
@@ -161,13 +178,48 @@ export async function openComponentWeights(path: string): Promise<ComponentWeigh
   }
 }
 
-/** The files that hold the tensors, and where in them each one lies. */
-type Owners = Map<string, { readonly file: SafetensorsFile; readonly record: TensorRecord }>;
+/** Where a tensor lies. */
+export interface Owner {
+  readonly file: SafetensorsFile;
+  readonly record: TensorView;
+}
 
-async function openOne(path: string, files: SafetensorsFile[]): Promise<Owners> {
-  const file = await openSafetensors(path);
+type Owners = ReadonlyMap<string, Owner>;
+
+/** Reads a tensor in the type that it is stored in, the right way round. */
+export async function readStored({ file, record }: Owner): Promise<SafetensorsTensor> {
+  const tensor = await file.readRecord(record);
+  return record.isTransposed ? transposed(tensor) : tensor;
+}
+
+/** Reads a tensor as float32. Errors: TRIB_MODEL if it holds integers. */
+export async function readFloats(owner: Owner): Promise<Float32Array> {
+  const tensor = await readStored(owner);
+  const values = floatValues(tensor);
+  if (values) return values;
+  const text = `${owner.file.path} tensor "${owner.record.name}": expected F32, F16 or BF16, got ${tensor.dtype}. Save the model in one of them.`;
+  throw new TributaryError('TRIB_MODEL', text);
+}
+
+/** Returns a matrix of its shape from one that is stored the other way round. */
+function transposed({ dtype, shape, data }: SafetensorsTensor): SafetensorsTensor {
+  const [rows = 0, columns = 0] = shape;
+  const size = data.BYTES_PER_ELEMENT;
+  const stored = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const turned = new Uint8Array(new SharedArrayBuffer(data.byteLength));
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const from = (column * rows + row) * size;
+      turned.set(stored.subarray(from, from + size), (row * columns + column) * size);
+    }
+  }
+  return tensorOver(dtype, shape, turned.buffer);
+}
+
+async function openOne(path: string, views: TensorViews | null, files: SafetensorsFile[]): Promise<Owners> {
+  const file = await openSafetensors(path, views !== null);
   files.push(file);
-  return new Map([...file.records].map(([name, record]) => [name, { file, record }]));
+  return new Map([...(views ?? file.records)].map(([name, record]) => [name, { file, record }]));
 }
 
 const indexSchema = objectOf({
@@ -179,7 +231,7 @@ const indexSchema = objectOf({
 async function openShards(path: string, files: SafetensorsFile[]): Promise<Owners> {
   const index = await readJsonFile(path, indexSchema, { code: 'TRIB_MODEL', nextStep: CONVERT });
   const shards = new Map<string, SafetensorsFile>();
-  const owners: Owners = new Map();
+  const owners = new Map<string, Owner>();
   for (const [name, fileName] of Object.entries(index.weight_map)) {
     if (basename(fileName) !== fileName || !fileName.endsWith('.safetensors')) {
       const text = `${path} weight_map, "${name}": expected a safetensors file beside the index, got "${fileName}". ${CONVERT}`;

@@ -8,6 +8,8 @@
  */
 
 import { type DenoiserNames, UNET_NAMES } from '../adapters/component-names.js';
+import type { JsonFile } from '../files/json-file.js';
+import type { TensorViews } from './component-weights.js';
 import type { Network } from './network-weights.js';
 import { unet2dCondition } from './unet-2d-condition.js';
 import { NUM_TIME_IDS, readUnet2dConditionConfig, readUnetLatents, type UnetLatents } from './unet-config.js';
@@ -58,9 +60,9 @@ export interface DenoiserFamily extends DenoiserNames {
   readonly block: RegExp;
   readonly blockExample: string;
   /** Reads the `config.json` beside an ONNX graph. */
-  readonly readConfig: (path: string) => Promise<DenoiserConfig>;
+  readonly readConfig: (path: JsonFile) => Promise<DenoiserConfig>;
   /** Reads the `config.json` beside safetensors. */
-  readonly readDefinition: (path: string) => Promise<DenoiserDefinition>;
+  readonly readDefinition: (path: JsonFile) => Promise<DenoiserDefinition>;
   /** The inputs beside `sample` and `timestep`, by name. */
   readonly conditioning: (
     config: DenoiserConfig,
@@ -73,6 +75,8 @@ export interface DenoiserOnDisk {
   readonly family: DenoiserFamily;
   /** An ONNX graph, a safetensors file, or the index of several. */
   readonly modelPath: string;
+  /** Where the file holds other networks too: the tensors of this one. */
+  readonly views: TensorViews | null;
   readonly config: DenoiserConfig;
   /** What a graph is built from if there are only weights; null for an ONNX graph. */
   readonly network: DenoiserDefinition['network'] | null;

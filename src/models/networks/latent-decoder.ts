@@ -1,6 +1,6 @@
 /** @file The decoders that are built from safetensors, by the class that their `config.json` names. */
 
-import { readJsonFile } from '../files/json-file.js';
+import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { autoencoderKlDecoder, readAutoencoderConfig, upscaling } from './autoencoder-kl-decoder.js';
 import { autoencoderTinyDecoder, readAutoencoderTinyConfig } from './autoencoder-tiny-decoder.js';
 import { named, objectOf } from './config-fields.js';
@@ -24,7 +24,7 @@ const SUPPORTED =
   'Use the VAE of SD 1.x, SD 2.x or SDXL, or a decoder exported to ONNX (vae_decoder/model.onnx).';
 
 /** Reads `vae/config.json`. Errors: TRIB_MODEL, naming the file, the key and what is supported. */
-export async function readLatentDecoder(path: string): Promise<LatentDecoder> {
+export async function readLatentDecoder(path: JsonFile): Promise<LatentDecoder> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
   if (json._class_name === 'AutoencoderTiny') {
     const config = await readAutoencoderTinyConfig(path);

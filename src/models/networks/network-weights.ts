@@ -17,6 +17,12 @@ export type Network = (layer: LayerContext) => void;
 /** Constants of a graph by the network's names for them, in memory or in the file. */
 type NetworkWeights = ReadonlyMap<string, Tensor | StoredTensor>;
 
+const NEXT_STEPS = {
+  'config.json': 'Take config.json and weights from one model.',
+  'the other tensors':
+    'The names are those of diffusers. Copy or download the file again, or use another one.',
+};
+
 /** Most mismatches that a message lists. */
 const SHOWN = 40;
 
@@ -40,8 +46,7 @@ export async function readNetworkWeights(
   others: RegExp | null,
   halves: readonly HalfType[] = [],
 ): Promise<NetworkWeights> {
-  const wanted = wantedWeights(network).map((spec) => ({ spec, ...storedAs(spec, weights.shapes) }));
-  requireFit(wanted, weights, others);
+  const wanted = requireWeights(network, weights, others);
   const read = new Map<string, Tensor | StoredTensor>();
   for (const { spec, name } of wanted) {
     const isLarge = elementCount(spec.shape) * ELEMENT_BYTES.float32 >= LARGE_BYTES;
@@ -50,6 +55,17 @@ export async function readNetworkWeights(
     read.set(spec.name, place ? { ...place, shape } : float32(await weights.read(name), shape));
   }
   return read;
+}
+
+/**
+ * Checks that a file has all weights that a network takes, and returns where they are, without reading them.
+ *
+ * Errors: TRIB_MODEL as `readNetworkWeights`.
+ */
+export function requireWeights(network: Network, weights: ComponentWeights, others: RegExp | null) {
+  const wanted = wantedWeights(network).map((spec) => ({ spec, ...storedAs(spec, weights.shapes) }));
+  requireFit(wanted, weights, others);
+  return wanted;
 }
 
 /** Names and shapes, from a graph that is thrown away. */
@@ -102,6 +118,6 @@ function requireFit(
   }
   if (faults.length === 0) return;
   const more = faults.length > SHOWN ? [`and ${faults.length - SHOWN} more`] : [];
-  const text = `${weights.path}: expected the weights of the network that config.json describes, got ${faults.length} that do not fit: ${[...faults.slice(0, SHOWN), ...more].join('; ')}. Take config.json and weights from one model.`;
+  const text = `${weights.path}: expected the weights of the network that ${weights.describedBy} describe${weights.describedBy === 'config.json' ? 's' : ''}, got ${faults.length} that do not fit: ${[...faults.slice(0, SHOWN), ...more].join('; ')}. ${NEXT_STEPS[weights.describedBy]}`;
   throw new TributaryError('TRIB_MODEL', text);
 }

@@ -8,7 +8,7 @@ import { decodeModel, inputAxes } from '../graph/onnx/decode.js';
 import { readModelFile } from '../graph/onnx/model-file.js';
 import { withFloatInput } from '../graph/passes/float-input.js';
 import { type ElementType, float32, int32, int64, type Tensor } from '../tensor.js';
-import { openComponentWeights } from './component-weights.js';
+import { type ComponentWeights, openComponentWeights } from './component-weights.js';
 import type { DenoiserOnDisk } from './denoiser-family.js';
 import { type Network, networkGraph, readNetworkWeights } from './network-weights.js';
 
@@ -34,11 +34,12 @@ export async function openDenoiserGraph(
   rows: number,
   precision: Precision = 'float32',
 ): Promise<Graph> {
-  const { modelPath: label, network, family, config } = source.folder.denoiser;
+  const { modelPath: label, views, network, family, config } = source.folder.denoiser;
   const halves = precision === 'float16' ? [precision] : engine.raises;
   if (network) {
     const [tokens] = source.embedsShape;
-    return builtGraph(label, network({ rows, sampleSize: config.sampleSize, tokens }), halves);
+    const weights = await openComponentWeights(label, views);
+    return builtGraph(weights, network({ rows, sampleSize: config.sampleSize, tokens }), halves);
   }
   const { bytes, ...weights } = await readModelFile(label, halves);
   const model = decodeModel(bytes, label);
@@ -62,8 +63,11 @@ export async function openDenoiserGraph(
   return withFloatInput(graph, 'timestep');
 }
 
-async function builtGraph(path: string, network: Network, halves: readonly HalfType[]): Promise<Graph> {
-  const weights = await openComponentWeights(path);
+async function builtGraph(
+  weights: ComponentWeights,
+  network: Network,
+  halves: readonly HalfType[],
+): Promise<Graph> {
   try {
     return networkGraph(network, await readNetworkWeights(network, weights, null, halves));
   } finally {

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
-import { readJsonFile } from '../files/json-file.js';
+import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { EXPORT } from './component-weights.js';
 import { absent, count, decimal, flag, named, objectOf, only, whole } from './config-fields.js';
 import { levelFields, levelsOf, middleOf, type UnetLevel, type UnetMiddle } from './unet-levels.js';
@@ -102,7 +102,7 @@ const schema = objectOf({
 });
 
 /** Reads what any UNet's config says about its latents and prompts. Errors: TRIB_MODEL, naming the file and the key. */
-export async function readUnetLatents(path: string): Promise<UnetLatents> {
+export async function readUnetLatents(path: JsonFile): Promise<UnetLatents> {
   const json = await readJsonFile(path, latentSchema, { code: 'TRIB_MODEL', nextStep: EXPORT });
   requireEqualChannels(json, path, 'neither inpainting nor a learned variance is offered', EXPORT);
   return latentsOf(json, path);
@@ -116,7 +116,7 @@ export async function readUnetLatents(path: string): Promise<UnetLatents> {
  *
  * Errors: TRIB_MODEL, naming the file, the key and what is supported.
  */
-export async function readUnet2dConditionConfig(path: string): Promise<Unet2dConditionConfig> {
+export async function readUnet2dConditionConfig(path: JsonFile): Promise<Unet2dConditionConfig> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
   const levels = levelsOf(json, (text) => fault(path, text));
   const latents = latentsOf(json, path);
@@ -139,7 +139,7 @@ export async function readUnet2dConditionConfig(path: string): Promise<Unet2dCon
   };
 }
 
-function latentsOf(json: z.infer<typeof latentSchema>, path: string): UnetLatents {
+function latentsOf(json: z.infer<typeof latentSchema>, path: JsonFile): UnetLatents {
   const { sample_size: size } = json;
   return {
     sampleSize: typeof size === 'number' ? [size, size] : size,
@@ -151,7 +151,7 @@ function latentsOf(json: z.infer<typeof latentSchema>, path: string): UnetLatent
 
 function requireEqualChannels(
   { in_channels: inChannels, out_channels: outChannels }: z.infer<typeof latentSchema>,
-  path: string,
+  path: JsonFile,
   why: string,
   nextStep: string,
 ): void {
@@ -161,7 +161,7 @@ function requireEqualChannels(
 }
 
 /** Null where the config describes none. The refiner of SDXL, with 5 time ids, is refused. */
-function addedEmbeddings(json: z.infer<typeof latentSchema>, path: string): AddedEmbeddings | null {
+function addedEmbeddings(json: z.infer<typeof latentSchema>, path: JsonFile): AddedEmbeddings | null {
   if (json.addition_embed_type === null) return null;
   const timeEmbedDim = json.addition_time_embed_dim ?? 0;
   const width = json.projection_class_embeddings_input_dim ?? 0;
@@ -171,7 +171,7 @@ function addedEmbeddings(json: z.infer<typeof latentSchema>, path: string): Adde
   throw fault(path, `projection_class_embeddings_input_dim: expected more than ${least}, got ${width}`);
 }
 
-const fault = (path: string, text: string, nextStep = SUPPORTED) =>
+const fault = (path: JsonFile, text: string, nextStep = SUPPORTED) =>
   new TributaryError('TRIB_MODEL', `${path} ${text}. ${nextStep}`);
 
 /** The content of the `config.json` beside a UNet's ONNX graph: the inverse of `readUnetLatents`. */

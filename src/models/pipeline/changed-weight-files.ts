@@ -4,13 +4,18 @@
  */
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { TributaryError } from '../../errors.js';
 import type { FileContent } from '../files/atomic.js';
-import { encodeSafetensorsHead, floatValues } from '../files/safetensors.js';
-import { openSafetensors, type SafetensorsFile } from '../files/safetensors-file.js';
+import { encodeSafetensorsHead } from '../files/safetensors.js';
+import type { SafetensorsFile } from '../files/safetensors-file.js';
 import { BYTES_PER_ELEMENT, type Dtype } from '../files/safetensors-header.js';
 import { type Layout, requireFit, type WeightChange } from '../graph/weights/weight-change.js';
-import { openComponentWeights } from '../networks/component-weights.js';
+import {
+  type Owner,
+  openComponentWeights,
+  readFloats,
+  readStored,
+  type TensorViews,
+} from '../networks/component-weights.js';
 import { elementCount } from '../tensor.js';
 
 type Changes = ReadonlyMap<string, WeightChange>;
@@ -28,11 +33,7 @@ export async function changedWeightFiles(
 ): Promise<Readonly<Record<string, FileContent>>> {
   const weights = await openComponentWeights(path);
   try {
-    const found = [...weights.shapes].map(
-      ([name, shape]) => [name, { shape, layout: layoutOf(shape) }] as const,
-    );
-    requireFit(changes, new Map(found), path);
-    const changeOf = new Map(changes.map((change) => [change.name, change]));
+    const changeOf = changesByName(path, weights.shapes, changes);
     const files: Record<string, FileContent> = {};
     for (const file of weights.files) files[basename(file.path)] = { pieces: contentOf(file.path, changeOf) };
     if (path.endsWith('.json')) files[basename(path)] = await grownIndex(path, weights.files, changeOf);
@@ -42,36 +43,52 @@ export async function changedWeightFiles(
   }
 }
 
+/** Returns changes by the weights' names. Errors: TRIB_LORA as `requireFit`. */
+export function changesByName(
+  path: string,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  changes: readonly WeightChange[],
+): Changes {
+  const found = [...shapes].map(([name, shape]) => [name, { shape, layout: layoutOf(shape) }] as const);
+  requireFit(changes, new Map(found), path);
+  return new Map(changes.map((change) => [change.name, change]));
+}
+
 /** PyTorch stores matrices as [out, in]. */
 const layoutOf = (shape: readonly number[]): Layout => (shape.length === 2 ? 'out-in' : 'kernels');
 
-async function* contentOf(path: string, changes: Changes): AsyncGenerator<Uint8Array> {
-  const file = await openSafetensors(path);
+/**
+ * Yields the bytes of a safetensors file with changed weights.
+ *
+ * Errors: as `openComponentWeights` and `readFloats`.
+ * @param views where the file holds several networks: the tensors of this one.
+ */
+export async function* contentOf(
+  path: string,
+  changes: Changes,
+  views: TensorViews | null = null,
+): AsyncGenerator<Uint8Array> {
+  const { owners, files, close } = await openComponentWeights(path, views);
   try {
-    const tensors = [...file.records].map(
-      ([name, { dtype, shape }]) =>
-        [name, { dtype: changes.has(name) ? ('F32' satisfies Dtype) : dtype, shape }] as const,
-    );
-    const { head, order } = encodeSafetensorsHead(new Map(tensors), file.metadata);
+    const tensors = [...owners].map(([name, { record }]) => {
+      const { dtype, shape } = record;
+      return [name, { dtype: changes.has(name) ? ('F32' satisfies Dtype) : dtype, shape }] as const;
+    });
+    const { head, order } = encodeSafetensorsHead(new Map(tensors), views ? {} : (files[0]?.metadata ?? {}));
     yield head;
     for (const name of order) {
-      const data = await changedTensor(file, name, changes.get(name));
+      const data = await changedTensor(owners.get(name) as Owner, changes.get(name));
       yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     }
   } finally {
-    await file.close();
+    await close();
   }
 }
 
-async function changedTensor(file: SafetensorsFile, name: string, change: WeightChange | undefined) {
-  const tensor = await file.read(name);
-  if (!change) return tensor.data;
-  const values = floatValues(tensor);
-  if (!values) {
-    const text = `${file.path} tensor "${name}": expected F32, F16 or BF16, got ${tensor.dtype}. Save the model in one of them.`;
-    throw new TributaryError('TRIB_MODEL', text);
-  }
-  change.apply(values, layoutOf(tensor.shape));
+async function changedTensor(owner: Owner, change: WeightChange | undefined) {
+  if (!change) return (await readStored(owner)).data;
+  const values = await readFloats(owner);
+  change.apply(values, layoutOf(owner.record.shape));
   return values;
 }
 

@@ -3,14 +3,17 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TributaryError } from '../../errors.js';
+import type { JsonFile } from '../files/json-file.js';
 import { type StandIn, unfinishedAmong } from '../files/stand-in.js';
-import { EXPORT, findWeights, unfinishedFault } from '../networks/component-weights.js';
+import { EXPORT, findWeights, type TensorViews, unfinishedFault } from '../networks/component-weights.js';
 
-interface ComponentFile {
+export interface ComponentFile {
   /** An ONNX graph, a safetensors file, or the index of several. */
   readonly modelPath: string;
   /** What a graph is built from if there are only weights; null beside an ONNX graph. */
-  readonly configPath: string | null;
+  readonly configPath: JsonFile | null;
+  /** Where the file holds other networks too: the tensors of this one. */
+  readonly views: TensorViews | null;
 }
 
 /** Files that are still to be fetched into a folder, as paths relative to it with slashes: they count as present. */
@@ -38,9 +41,9 @@ export async function componentFile(
 ): Promise<ComponentFile> {
   for (const file of graphFileNames(name)) {
     const modelPath = join(path, file);
-    if (announced.has(file)) return { modelPath, configPath: null };
+    if (announced.has(file)) return { modelPath, configPath: null, views: null };
     const stats = await stat(modelPath).catch(() => null);
-    if (stats?.isFile() && stats.size > 0) return { modelPath, configPath: null };
+    if (stats?.isFile() && stats.size > 0) return { modelPath, configPath: null, views: null };
     if (stats) {
       const got = stats.isFile() ? 'an empty file' : 'a folder';
       throw new TributaryError('TRIB_MODEL', `${modelPath}: expected an ONNX graph, got ${got}. ${EXPORT}`);
@@ -51,7 +54,7 @@ export async function componentFile(
     .filter((file) => file.startsWith(prefix))
     .map((file) => file.slice(prefix.length));
   const modelPath = await findWeights(join(path, name), weightsBase, toCome);
-  if (modelPath) return { modelPath, configPath: join(path, name, 'config.json') };
+  if (modelPath) return { modelPath, configPath: join(path, name, 'config.json'), views: null };
   const unfinished = await unfinishedElsewhere(path, name);
   if (unfinished) throw unfinishedFault(join(path, name, `${weightsBase}.safetensors`), unfinished);
   const text = `${join(path, name, 'model.onnx')}: expected an ONNX graph, or ${weightsBase}.safetensors beside it, got no such file. ${EXPORT}`;

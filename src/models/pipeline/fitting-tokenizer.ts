@@ -22,12 +22,15 @@ const sizes = objectOf({ vocab_size: count().optional(), max_position_embeddings
  */
 export async function requireFittingTokenizer(
   { modelMaxLength, vocabSize, addedTokens }: Tokenizer,
-  { modelPath, tokenizerPath, architecture }: TextEncoderOnDisk,
+  { modelPath, tokenizer: source, architecture }: TextEncoderOnDisk,
 ): Promise<void> {
   const configPath = join(dirname(modelPath), 'config.json');
   if (!architecture && !existsSync(configPath)) return;
   const nextStep = 'Use the tokenizer that belongs to the text encoder.';
-  const json = await readJsonFile(configPath, sizes, { code: 'TRIB_MODEL', nextStep });
+  const json = architecture
+    ? { vocab_size: architecture.vocabSize, max_position_embeddings: architecture.maxPositionEmbeddings }
+    : await readJsonFile(configPath, sizes, { code: 'TRIB_MODEL', nextStep });
+  const tokenizerPath = typeof source === 'string' ? source : "CLIP's tokenizer";
   const rows = json.vocab_size ?? Number.POSITIVE_INFINITY;
   const positions = json.max_position_embeddings ?? Number.POSITIVE_INFINITY;
   const without = [...addedTokens].filter(([, id]) => id >= rows);

@@ -19,7 +19,7 @@ interface ImageDecoder {
 type VaeDecoder = NonNullable<PipelineFolder['vaeDecoder']>;
 
 /** Weights of the encoder, which nothing here uses. */
-const ENCODER = /^(encoder|quant_conv)\./;
+export const ENCODER = /^(encoder|quant_conv)\./;
 
 /** Largest number of latent positions decoded at once: one picture of 512 x 512. */
 const MOST_POSITIONS = 64 * 64;
@@ -88,14 +88,14 @@ interface Decoders {
 /** An ONNX graph takes latents of any size; one that is built here is compiled for each size. */
 async function openDecoders(
   engine: Engine,
-  { modelPath: label, architecture }: VaeDecoder,
+  { modelPath: label, views, architecture }: VaeDecoder,
 ): Promise<Decoders> {
   if (!architecture) {
     const executable = await compileModelFile(engine, label);
     return { of: async () => executable, release: () => executable.release() };
   }
   const definition = (shape: readonly number[]) => architecture.network([1, ...shape]);
-  const weights = await openComponentWeights(label);
+  const weights = await openComponentWeights(label, views);
   const small = definition([architecture.latentChannels, 8, 8]);
   const read = await readNetworkWeights(small, weights, ENCODER, engine.raises).finally(() =>
     weights.close(),

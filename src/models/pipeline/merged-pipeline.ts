@@ -7,7 +7,9 @@ import type { WeightChange } from '../graph/weights/weight-change.js';
 import { PICKLE } from '../networks/component-weights.js';
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { changedWeightFiles } from './changed-weight-files.js';
+import { writeConvertedPipeline } from './converted-pipeline.js';
 import { readPipelineFolder } from './pipeline-folder.js';
+import { isOneFile } from './pipeline-source.js';
 
 /** Other forms of the same weights: a loader that found them would load the base. */
 const OTHER_WEIGHTS =
@@ -15,7 +17,8 @@ const OTHER_WEIGHTS =
 
 /**
  * Writes a copy of a pipeline folder in which the denoiser's weights are changed. Other forms of the denoiser's weights are
- * left out, as they would still be those of the base. The folder appears whole or not at all.
+ * left out, as they would still be those of the base. A checkpoint in one file becomes such a folder. It appears whole or
+ * not at all.
  *
  * Errors: TRIB_MODEL if it is no pipeline folder; TRIB_LORA if the changes do not fit; TRIB_USAGE if `out` holds files;
  * TRIB_FILE if a file cannot be read or written.
@@ -25,6 +28,10 @@ export async function writeMergedPipeline(
   changes: readonly WeightChange[],
   out: string,
 ): Promise<void> {
+  if (isOneFile(path)) {
+    await writeConvertedPipeline(path, out, { changes });
+    return;
+  }
   await requireEmptyFolder(out);
   const { denoiser } = await readPipelineFolder(path);
   const folder = relative(path, dirname(denoiser.modelPath));

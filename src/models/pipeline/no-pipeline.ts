@@ -6,6 +6,7 @@ import { TributaryError } from '../../errors.js';
 import { absence, type StandIn, unfinishedAmong } from '../files/stand-in.js';
 
 const INDEX = 'model_index.json';
+const ONE_FILE = /\.(safetensors|ckpt)$/;
 /** `<owner>/<name>` of the hub at the end of a path. */
 const HUB_ID = /(?:^|[\\/])([\w-][\w.-]*)[\\/]([\w-][\w.-]*)$/;
 
@@ -45,6 +46,7 @@ async function whatIsThere(path: string): Promise<StandIn | null> {
 
 /** A name of the hub: nothing lies there, nor is there a folder of its owner. */
 async function hubId(path: string): Promise<StandIn | null> {
+  if (ONE_FILE.test(path)) return null;
   const [, owner, name] = HUB_ID.exec(path) ?? [];
   if (!owner || !name || owner === 'models' || (await stat(dirname(path)).catch(() => null))) return null;
   return {
@@ -103,7 +105,7 @@ async function component(path: string, names: readonly string[]): Promise<StandI
 }
 
 function checkpoints(names: readonly string[]): StandIn | null {
-  const files = names.filter((name) => /\.(safetensors|ckpt)$/.test(name));
+  const files = names.filter((name) => ONE_FILE.test(name));
   if (files.length === 0) return null;
   return {
     got: `${files.slice(0, 3).join(', ')}${files.length > 3 ? ' and more' : ''}`,

@@ -3,6 +3,8 @@
  * constructors do so, and those of optimum-onnx, which call them. Pipelines of SDXL correct nothing.
  */
 
+import type { JsonFile } from '../files/json-file.js';
+
 /** A value of a config that a pipeline replaces. */
 export type Correction = 'steps_offset' | 'clip_sample' | 'sample_size';
 
@@ -51,7 +53,7 @@ export const NO_CORRECTIONS: PipelineCorrections = { pipelineClass: '', warn: ()
 export function correct<Value>(
   { pipelineClass, warn }: PipelineCorrections,
   correction: Correction,
-  path: string,
+  path: JsonFile,
   [written, right]: readonly [Value, Value],
 ): Value {
   if (written === right || !CORRECTIONS.get(pipelineClass)?.includes(correction)) return written;

@@ -1,12 +1,14 @@
 /** @file `model_index.json`: what a pipeline folder says of itself, and its scheduler as its pipeline corrects it. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import type { AnySchedulerConfig } from '../diffusion/scheduler-config.js';
-import { readJsonFile } from '../files/json-file.js';
+import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { EXPORT } from '../networks/component-weights.js';
 import { objectOf } from '../networks/config-fields.js';
 import { type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
+import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
 import { readSchedulerConfig } from './read-scheduler-config.js';
 
 interface PipelineIndex {
@@ -39,8 +41,8 @@ const pipelineClassSchema = objectOf({
 });
 
 /** Reads the `model_index.json` of a folder. Errors: TRIB_MODEL, naming the key, or if the pipeline has no UNet. */
-export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
-  const indexPath = join(path, 'model_index.json');
+export async function readPipelineIndex(source: Pick<PipelineSource, 'json'>): Promise<PipelineIndex> {
+  const indexPath = source.json('model_index.json');
   const head = await readJsonFile(indexPath, pipelineClassSchema, JSON_FILE);
   const { _class_name: pipelineClass, transformer } = head;
   if (Array.isArray(transformer)) {
@@ -63,7 +65,7 @@ export async function readPipelineIndex(path: string): Promise<PipelineIndex> {
 
 /** SDXL's refiner has the second text encoder alone. */
 function requireBase(
-  path: string,
+  path: JsonFile,
   { text_encoder: first, text_encoder_2: second }: z.output<typeof pipelineClassSchema>,
 ): void {
   const isThere = (part: unknown) => Array.isArray(part) && part.some((name) => name !== null);
@@ -72,18 +74,24 @@ function requireBase(
   throw new TributaryError('TRIB_MODEL', text);
 }
 
-export const schedulerConfigPath = (path: string) => join(path, 'scheduler', 'scheduler_config.json');
+/** Whether a pipeline is there, as a folder with its index or as one file, whatever they hold. */
+export const isPipelineThere = (path: string): boolean =>
+  (path.endsWith('.safetensors') && existsSync(path)) || existsSync(join(path, 'model_index.json'));
+
+export const SCHEDULER_CONFIG = 'scheduler/scheduler_config.json';
 
 /**
- * Reads the scheduler of a pipeline folder, whether or not its networks are there.
+ * Reads the scheduler of a pipeline folder, whether or not its networks are there, or of a one-file checkpoint.
  *
  * Errors: TRIB_MODEL, naming the file and the key.
- * @param warn takes a sentence about each value that the pipeline corrects.
+ * @param warn takes a sentence about each value that the pipeline corrects, or that a checkpoint leaves open.
  */
 export async function readPipelineScheduler(
   path: string,
   warn: (message: string) => void,
 ): Promise<AnySchedulerConfig> {
-  const index = await readPipelineIndex(path);
-  return readSchedulerConfig(schedulerConfigPath(path), { ...index, warn });
+  const source = await openPipelineSource(path);
+  source.notes.forEach(warn);
+  const index = await readPipelineIndex(source);
+  return readSchedulerConfig(source.json(SCHEDULER_CONFIG), { ...index, warn });
 }

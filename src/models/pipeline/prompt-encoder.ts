@@ -83,15 +83,15 @@ export async function openPromptEncoder(engine: Engine, folder: PipelineFolder):
 }
 
 async function openEncoder(engine: Engine, onDisk: TextEncoderOnDisk): Promise<OpenEncoder> {
-  const { modelPath: path, tokenizerPath, architecture } = onDisk;
-  const tokenizer = loadTokenizer(tokenizerPath);
+  const { modelPath: path, views, architecture } = onDisk;
+  const tokenizer = loadTokenizer(onDisk.tokenizer);
   await requireFittingTokenizer(tokenizer, onDisk);
   if (!architecture) {
     const executable = await compileModelFile(engine, path);
     requireTokenIds(executable.inputs, path);
     return { path, tokenizer, executable };
   }
-  const weights = await openComponentWeights(path);
+  const weights = await openComponentWeights(path, views);
   try {
     const network = (layer: Parameters<typeof clipTextModel>[0]) =>
       clipTextModel(layer, architecture, tokenizer.modelMaxLength);

@@ -4,7 +4,7 @@ import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { createNoiseSchedule } from '../diffusion/noise-schedule.js';
 import type { AnySchedulerConfig, SchedulerConfig } from '../diffusion/scheduler-config.js';
-import { readJsonFile } from '../files/json-file.js';
+import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { flag, integer, named, objectOf, within } from '../networks/config-fields.js';
 import { correct, NO_CORRECTIONS, type PipelineCorrections } from './pipeline-corrections.js';
 import { type SchedulerFamily, schedulerFamily } from './scheduler-classes.js';
@@ -73,7 +73,7 @@ interface SchedulerContext extends PipelineCorrections {
  * Errors: TRIB_MODEL, naming the file and the key.
  */
 export async function readSchedulerConfig(
-  path: string,
+  path: JsonFile,
   context: SchedulerContext = { ...NO_CORRECTIONS, schedulerClass: null },
 ): Promise<AnySchedulerConfig> {
   const { _class_name: className } = await readJsonFile(path, classSchema, FAULTS);
@@ -118,7 +118,7 @@ const FAULTS = {
 const unfit = (text: string) => new TributaryError(FAULTS.code, `${text}. ${FAULTS.nextStep}`);
 
 /** Of the class that model_index.json names, or else the file; where both name one, their families must agree. */
-function familyOf(path: string, className: string, indexClass: string | null): SchedulerFamily {
+function familyOf(path: JsonFile, className: string, indexClass: string | null): SchedulerFamily {
   const names = [
     [`${path} _class_name`, className],
     [`${path}, which model_index.json calls`, indexClass ?? ''],
@@ -138,7 +138,7 @@ function familyOf(path: string, className: string, indexClass: string | null): S
 const LEAST_SIGNAL = 1e-18;
 const LEAST_NOISE = 1e-9;
 
-function requireUsable(path: string, config: SchedulerConfig): void {
+function requireUsable(path: JsonFile, config: SchedulerConfig): void {
   const { numTrainTimesteps, stepsOffset } = config;
   if (stepsOffset >= numTrainTimesteps) {
     const expected = `less than num_train_timesteps ${numTrainTimesteps}`;

@@ -1,6 +1,5 @@
-import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
-import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { loadTokenizer, tokenizerOf } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { negativePart } from '../../prompt-metadata.js';
 import { rewardNameFault } from '../config/resolved/named-rewards.js';
@@ -70,7 +69,7 @@ export function rewardCheck(config: Pick<ResolvedConfig, 'stages'>): (prompt: Li
 
 /** Returns a check that throws for a prompt that the model in a folder cannot read. Errors: as `loadTokenizer`. */
 export function promptCheck(pipeline: string): (prompt: string) => void {
-  const tokenizer = loadTokenizer(join(pipeline, 'tokenizer'));
+  const tokenizer = loadTokenizer(tokenizerOf(pipeline));
   return (prompt) => void tokenizer.encode(prompt);
 }
 

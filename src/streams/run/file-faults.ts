@@ -6,7 +6,7 @@ import { noPipelineFault, requireNoOther } from '../../models/pipeline/no-pipeli
 import { sizedFolder } from '../../models/pipeline/picture-size.js';
 import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
 import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
-import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { loadTokenizer, tokenizerOf } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { sizeOf } from '../config/resolved/size-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { type FaultDetail, type Path, writePath } from '../config/source/fault.js';
@@ -95,9 +95,9 @@ async function contentFault(
   try {
     if (field === 'pipeline') {
       await requireNoOther(name);
-      await stat(join(name, 'model_index.json'));
+      if ((await stat(name)).isDirectory()) await stat(join(name, 'model_index.json'));
       await readPipelineScheduler(name, () => {});
-      loadTokenizer(join(name, 'tokenizer'));
+      loadTokenizer(tokenizerOf(name));
       await requireFittingSizes(name, config);
     }
     if (field === 'startFrom') await adapterPathOf(name);
@@ -113,7 +113,7 @@ async function contentFault(
       expected: 'what can be read',
       got: isNoPipeline ? `no model_index.json in ${name}` : `"${error.message}"`,
       nextStep: isNoPipeline
-        ? 'Name the folder of a pipeline, see docs/models.md.'
+        ? 'Name the folder of a pipeline, or a checkpoint in one .safetensors file, see docs/models.md.'
         : 'Correct what it names.',
     };
   }

@@ -1,11 +1,9 @@
 /** @file What the scheduler of a run's model makes of its sampler steps. */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import { createNoiseSchedule } from '../../models/diffusion/noise-schedule.js';
 import { noisySteps } from '../../models/diffusion/stochastic-steps.js';
 import { createSurrogate } from '../../models/objectives/index.js';
-import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
+import { isPipelineThere, readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
 import { findContradictions } from '../config/contradictions/index.js';
 import { findStage } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
@@ -25,11 +23,7 @@ export async function readNoisySteps(
 ): Promise<number | undefined> {
   const sampler = findStage({ stages }, 'sampler');
   const trainer = findStage({ stages }, 'trainer');
-  const isThere = await stat(join(model.pipeline, 'model_index.json')).then(
-    () => true,
-    () => false,
-  );
-  if (!sampler || !trainer || !isThere) return undefined;
+  if (!sampler || !trainer || !isPipelineThere(model.pipeline)) return undefined;
   const schedule = createNoiseSchedule(await readPipelineScheduler(model.pipeline, warn));
   // Surrogates of noised pictures train on the pictures, whatever step they came from.
   if (createSurrogate(trainer.surrogate).trainsOn === 'denoising') return undefined;

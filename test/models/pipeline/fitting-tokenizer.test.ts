@@ -8,13 +8,13 @@ import { faultOf } from '../../fixtures/fault-of.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
 let folder: string;
-let tokenizerPath: string;
+let tokenizer: string;
 let configPath: string;
 let vocabSize: number;
 
 beforeEach(async () => {
   folder = await temporaryFolder();
-  [tokenizerPath, configPath] = [join(folder, 'tokenizer'), join(folder, 'text_encoder/config.json')];
+  [tokenizer, configPath] = [join(folder, 'tokenizer'), join(folder, 'text_encoder/config.json')];
   for (const part of ['tokenizer', 'text_encoder'])
     await cp(`test/fixtures/stable-diffusion/sd1/${part}`, join(folder, part), { recursive: true });
   vocabSize = JSON.parse(await readFile(configPath, 'utf8')).vocab_size;
@@ -22,7 +22,7 @@ beforeEach(async () => {
 
 const add = (count: number) =>
   writeFile(
-    join(tokenizerPath, 'added_tokens.json'),
+    join(tokenizer, 'added_tokens.json'),
     JSON.stringify(
       Object.fromEntries(Array.from({ length: count }, (_, n) => [`<toy-${n}>`, vocabSize + n])),
     ),
@@ -36,16 +36,18 @@ async function change(fields: Readonly<Record<string, unknown>>) {
 }
 
 const check = async () =>
-  requireFittingTokenizer(loadTokenizer(tokenizerPath), {
+  requireFittingTokenizer(loadTokenizer(tokenizer), {
     modelPath: join(folder, 'text_encoder/model.safetensors'),
-    tokenizerPath,
+    tokenizer,
+    views: null,
     architecture: await readClipTextConfig(configPath),
   });
 
 const checkGraph = () =>
-  requireFittingTokenizer(loadTokenizer(tokenizerPath), {
+  requireFittingTokenizer(loadTokenizer(tokenizer), {
     modelPath: join(folder, 'text_encoder/model.onnx'),
-    tokenizerPath,
+    tokenizer,
+    views: null,
     architecture: null,
   });
 
@@ -57,7 +59,7 @@ describe('requireFittingTokenizer', () => {
     expect(code).toBe('TRIB_MODEL');
     const named = [1, 2, 3, 4, 5].map((n) => `"<toy-${n}>" (${vocabSize + n})`).join(', ');
     expect(message).toBe(
-      `${tokenizerPath} added tokens: expected ids below ${vocabSize + 1}, the vocab_size in ${configPath}, got ${named} and 1 more. Save the pipeline with diffusers after load_textual_inversion, which gives the text encoder a row for each token, or take the tokens out of the tokenizer's files.`,
+      `${tokenizer} added tokens: expected ids below ${vocabSize + 1}, the vocab_size in ${configPath}, got ${named} and 1 more. Save the pipeline with diffusers after load_textual_inversion, which gives the text encoder a row for each token, or take the tokens out of the tokenizer's files.`,
     );
     await change({ vocab_size: vocabSize + 7 });
     await check();
@@ -68,7 +70,7 @@ describe('requireFittingTokenizer', () => {
     await change({ max_position_embeddings: 76 });
     expect(await faultOf(checkGraph)).toEqual([
       'TRIB_MODEL',
-      `${tokenizerPath}: expected at most 76 tokens out of ${vocabSize}, as ${configPath} says, got 77 out of ${vocabSize}. Use the tokenizer that belongs to the text encoder.`,
+      `${tokenizer}: expected at most 76 tokens out of ${vocabSize}, as ${configPath} says, got 77 out of ${vocabSize}. Use the tokenizer that belongs to the text encoder.`,
     ]);
     await rm(configPath);
     await checkGraph();

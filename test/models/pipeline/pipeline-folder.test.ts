@@ -33,7 +33,8 @@ describe('readPipelineFolder', () => {
       textEncoders: [
         {
           modelPath: join(folder, 'text_encoder/model.onnx'),
-          tokenizerPath: join(folder, 'tokenizer'),
+          views: null,
+          tokenizer: join(folder, 'tokenizer'),
           architecture: null,
         },
       ],
@@ -41,6 +42,7 @@ describe('readPipelineFolder', () => {
       denoiser: {
         family: UNET,
         modelPath: join(folder, 'unet/model.onnx'),
+        views: null,
         config: { ...CONFIG, pooledWidth: null },
         network: null,
       },
@@ -96,6 +98,7 @@ describe('readPipelineFolder', () => {
     const { vaeDecoder, denoiser } = await readPipelineFolder(folder);
     expect(vaeDecoder).toEqual({
       modelPath: join(folder, 'vae_decoder/model.onnx'),
+      views: null,
       config: { scalingFactor: 0.13025, upscaling: 8, tileSize: null },
       architecture: null,
     });
@@ -159,7 +162,7 @@ describe('readPipelineFolder', () => {
 
   test('should refuse a path that is no folder', async () => {
     await expect(readPipelineFolder(join(folder, 'none'))).rejects.toThrow(
-      'expected a pipeline folder, got no such',
+      'expected a pipeline folder, or a checkpoint in one .safetensors file, got no such',
     );
     await expect(readPipelineFolder(join(folder, 'unet/model.onnx'))).rejects.toThrow('got a file');
   });

@@ -6,7 +6,7 @@ import { Tokenizer as WordPieces } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { type AddedToken, addedTokenSplitter } from './added-tokens.js';
-import { type DeclaredToken, readSpecialTokens } from './special-tokens.js';
+import { type DeclaredToken, readSpecialTokens, type SpecialTokens } from './special-tokens.js';
 import { MAX_TOKEN_ID, modelFault, NO_LIMIT, promptLength, readJson, readText } from './tokenizer-files.js';
 import { compose, UNKNOWN_LETTERS } from './tokenizer-unicode.js';
 
@@ -28,7 +28,7 @@ const OTHER = `(?:[^\\s\\p{L}\\p{N}]|[${UNKNOWN_LETTERS}])`;
 const PIECE = `'s|'t|'re|'ve|'m|'ll|'d|${LETTER}+|${DIGIT}|${OTHER}+`;
 
 /** The length of CLIP, for which every denoiser here was trained, where the file has no limit, which diffusers cannot pad to. */
-const PROMPT_LENGTH = 77;
+export const PROMPT_LENGTH = 77;
 const configSchema = z.object({
   model_max_length: z.preprocess(
     (length) =>
@@ -42,7 +42,7 @@ const fastSchema = z.object({
   model: z.object({ type: z.literal('BPE'), vocab: vocabSchema, merges: mergesSchema }),
 });
 
-interface Vocabulary {
+export interface Vocabulary {
   /** The file that holds it, for messages. */
   readonly path: string;
   readonly ids: Readonly<Record<string, number>>;
@@ -73,14 +73,26 @@ export function loadClipTokenizer(folder: string) {
     ? readJson(configPath, configSchema)
     : { model_max_length: PROMPT_LENGTH };
   const vocabulary = readVocabulary(folder);
-  const { named, tokens } = readSpecialTokens(folder, CLIP_SPECIAL_TOKENS);
+  const special = readSpecialTokens(folder, CLIP_SPECIAL_TOKENS);
+  const path = join(folder, 'special_tokens_map.json');
+  return clipTokenizer(vocabulary, special, { modelMaxLength, path });
+}
+
+/**
+ * Returns the tokenizer of a vocabulary.
+ * @param path the file that names special tokens, for messages.
+ */
+export function clipTokenizer(
+  vocabulary: Vocabulary,
+  { named, tokens }: SpecialTokens,
+  { modelMaxLength, path }: { modelMaxLength: number; path: string },
+) {
   const added = withIds(tokens, vocabulary);
   const idOf = (key: keyof typeof CLIP_SPECIAL_TOKENS): number => {
     // Null is no token to pad with, and diffusers pads every prompt.
     const content = named.get(key) ?? (key === 'pad_token' ? CLIP_SPECIAL_TOKENS.pad_token : null);
     const id = content ? (added.get(content)?.id ?? vocabulary.ids[content]) : undefined;
     if (id !== undefined) return id;
-    const path = join(folder, 'special_tokens_map.json');
     throw modelFault(path, key, 'a token', JSON.stringify(content ?? null));
   };
   const [startId, endId, padTokenId] = [idOf('bos_token'), idOf('eos_token'), idOf('pad_token')];

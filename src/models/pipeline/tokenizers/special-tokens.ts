@@ -54,7 +54,7 @@ export interface DeclaredToken extends Omit<AddedToken, 'id'> {
   readonly declared: { readonly id: number; readonly path: string } | null;
 }
 
-interface SpecialTokens {
+export interface SpecialTokens {
   /** By key, such as `pad_token`; null where the files say there is none. */
   readonly named: ReadonlyMap<string, string | null>;
   /** In the order in which they are added. */

@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CLIP_TOKENIZER_CLASSES, loadClipTokenizer } from './clip-tokenizer.js';
+import { CLIP_SPECIAL_TOKENS, CLIP_TOKENIZER_CLASSES, loadClipTokenizer } from './clip-tokenizer.js';
+import { loadOwnClipTokenizer } from './own-clip-tokenizer.js';
 import { modelFault, readJson } from './tokenizer-files.js';
 import { loadWordTokenizer, WORD_TOKENIZER_CLASS } from './word-tokenizer.js';
 
@@ -25,13 +26,24 @@ export interface Tokenizer {
 
 const classSchema = z.object({ tokenizer_class: z.string().nullish() });
 
+/** The folder of a tokenizer, or CLIP's own, which comes with this program, with the token that it pads with. */
+export type TokenizerSource = string | { readonly padToken: string };
+
+/** The tokenizer of a pipeline: in its folder, or CLIP's for a checkpoint in one file, whose padding is not known here. */
+export function tokenizerOf(pipeline: string): TokenizerSource {
+  const isFile = pipeline.endsWith('.safetensors') && statSync(pipeline, { throwIfNoEntry: false })?.isFile();
+  return isFile ? { padToken: CLIP_SPECIAL_TOKENS.pad_token } : join(pipeline, 'tokenizer');
+}
+
 /**
  * Loads the `tokenizer/` folder of a pipeline, by the class that its `tokenizer_config.json` names. Where it names none, or
- * is not there, files of CLIP's kind are CLIP's, as in a pipeline of diffusers.
+ * is not there, files of CLIP's kind are CLIP's, as in a pipeline of diffusers. Without a folder
+ * it is CLIP's own.
  *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if its content is not what the class needs.
  */
-export function loadTokenizer(folder: string): Tokenizer {
+export function loadTokenizer(folder: TokenizerSource): Tokenizer {
+  if (typeof folder !== 'string') return loadOwnClipTokenizer(folder.padToken);
   const configPath = join(folder, 'tokenizer_config.json');
   const isClip = ['merges.txt', 'tokenizer.json'].some((name) => existsSync(join(folder, name)));
   const config = isClip && !existsSync(configPath) ? null : readJson(configPath, classSchema);

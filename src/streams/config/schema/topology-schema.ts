@@ -25,8 +25,8 @@ const nameOf = (thing: string) =>
   matching(`${thing} of letters, digits and hyphens, a letter first`, /^[a-zA-Z][a-zA-Z0-9-]*$/);
 
 const model = section({
-  pipeline: filePath('the folder of a pipeline', 'folder').describe(
-    'Folder of the diffusion model, in the layout that optimum exports: model_index.json, scheduler, tokenizer, text_encoder, unet.',
+  pipeline: filePath('the folder of a pipeline, or a checkpoint in one file', 'either').describe(
+    'Folder of the diffusion model, in the layout of diffusers or optimum: model_index.json, scheduler, tokenizer, text_encoder, unet. Or a checkpoint of SD 1.x, SD 2.x or SDXL in one .safetensors file.',
   ),
   train: oneOf(['adapter', 'full'])
     .default('adapter')

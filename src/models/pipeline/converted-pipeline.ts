@@ -1,0 +1,81 @@
+/** @file The folder of diffusers that a one-file checkpoint stands for, written out. */
+import { type Checkpoint, type CheckpointOptions, readCheckpoint } from '../checkpoint/read-checkpoint.js';
+import { type FileContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
+import type { WeightChange } from '../graph/weights/weight-change.js';
+import { clipTextModel } from '../networks/clip-text-model.js';
+import { openComponentWeights } from '../networks/component-weights.js';
+import { type Network, requireWeights } from '../networks/network-weights.js';
+import { changesByName, contentOf } from './changed-weight-files.js';
+import { ENCODER } from './image-decoder.js';
+import { type PipelineFolder, pipelineOf } from './pipeline-folder.js';
+import { ofCheckpoint } from './pipeline-source.js';
+import { PROMPT_LENGTH } from './tokenizers/clip-tokenizer.js';
+import { ownTokenizerFiles } from './tokenizers/own-clip-tokenizer.js';
+
+export interface ConvertOptions extends CheckpointOptions {
+  /** What changes in the denoiser's weights. */
+  readonly changes?: readonly WeightChange[];
+}
+
+/**
+ * Writes a checkpoint as a folder of diffusers, whole or not at all; weights keep their type unless they change. One
+ * tensor is in memory at a time.
+ *
+ * Errors: as `readCheckpoint` and `readNetworkWeights`; TRIB_LORA if the changes do not fit; TRIB_USAGE if `out` holds
+ * files; TRIB_FILE if a file cannot be read or written.
+ * @returns what the checkpoint leaves open and how it was decided, a sentence each.
+ */
+export async function writeConvertedPipeline(
+  path: string,
+  out: string,
+  { changes = [], ...options }: ConvertOptions = {},
+): Promise<readonly string[]> {
+  await requireEmptyFolder(out);
+  const checkpoint = await readCheckpoint(path, options);
+  const pipeline = await pipelineOf(path, ofCheckpoint(checkpoint));
+  await requireNetworks(pipeline);
+  const files: Record<string, FileContent> = {};
+  for (const [name, config] of checkpoint.configs) files[name] = `${JSON.stringify(config, null, 2)}\n`;
+  for (const [name, padToken] of checkpoint.padTokens)
+    for (const [file, content] of Object.entries(ownTokenizerFiles(padToken)))
+      files[`${name}/${file}`] = content;
+  const changed = changesOf(checkpoint, pipeline, changes);
+  for (const [name, part] of checkpoint.parts) {
+    const base = name.startsWith('text_encoder') ? 'model' : 'diffusion_pytorch_model';
+    const own = name === pipeline.denoiser.family.component ? changed : new Map<string, WeightChange>();
+    files[`${name}/${base}.safetensors`] = { pieces: contentOf(part.path, own, part.views) };
+  }
+  await writeDirectoryAtomic(out, files);
+  return pipeline.corrections;
+}
+
+function changesOf({ path, parts }: Checkpoint, pipeline: PipelineFolder, changes: readonly WeightChange[]) {
+  const views = parts.get(pipeline.denoiser.family.component)?.views ?? new Map();
+  const shapes = new Map([...views].map(([name, { shape }]) => [name, shape] as const));
+  return changesByName(path, shapes, changes);
+}
+
+/** Checks that no network lacks a weight, before anything is written. */
+async function requireNetworks({ denoiser, textEncoders, vaeDecoder }: PipelineFolder): Promise<void> {
+  const { sampleSize } = denoiser.config;
+  const networks: [Pick<PipelineFolder['denoiser'], 'modelPath' | 'views'>, Network, RegExp | null][] = [];
+  for (const encoder of textEncoders) {
+    const { architecture } = encoder;
+    if (architecture)
+      networks.push([encoder, (layer) => clipTextModel(layer, architecture, PROMPT_LENGTH), null]);
+  }
+  if (denoiser.network)
+    networks.push([denoiser, denoiser.network({ rows: 1, sampleSize, tokens: PROMPT_LENGTH }), null]);
+  if (vaeDecoder?.architecture) {
+    const { architecture } = vaeDecoder;
+    networks.push([vaeDecoder, architecture.network([1, architecture.latentChannels, 8, 8]), ENCODER]);
+  }
+  for (const [{ modelPath, views }, network, others] of networks) {
+    const weights = await openComponentWeights(modelPath, views);
+    try {
+      requireWeights(network, weights, others);
+    } finally {
+      await weights.close();
+    }
+  }
+}

@@ -1,0 +1,280 @@
+/** @file Checkpoints in one file: what they may look like, what is refused, and the folder that they become. */
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { readCheckpoint } from '../../../src/models/checkpoint/read-checkpoint.js';
+import {
+  encodeSafetensors,
+  floatValues,
+  type SafetensorsTensor,
+} from '../../../src/models/files/safetensors.js';
+import { loraChange } from '../../../src/models/graph/weights/weight-change.js';
+import { openComponentWeights } from '../../../src/models/networks/component-weights.js';
+import { writeConvertedPipeline } from '../../../src/models/pipeline/converted-pipeline.js';
+import { writeMergedPipeline } from '../../../src/models/pipeline/merged-pipeline.js';
+import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';
+import { readPipelineScheduler } from '../../../src/models/pipeline/pipeline-index.js';
+import { changedCheckpoint, checkpointFile, checkpointTensors } from '../../fixtures/checkpoint-files.js';
+import { faultOf } from '../../fixtures/fault-of.js';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+
+type Tensors = Map<string, SafetensorsTensor>;
+const UNET = 'model.diffusion_model.';
+const VAE = 'first_stage_model.';
+const half = (shape: readonly number[]): SafetensorsTensor => ({
+  dtype: 'F16',
+  shape,
+  data: new Uint16Array(shape.reduce((product, axis) => product * axis, 1)),
+});
+const rename = (tensors: Tensors, prefix: string, to: (rest: string) => string | null) => {
+  for (const [name, tensor] of [...tensors]) {
+    if (!name.startsWith(prefix)) continue;
+    tensors.delete(name);
+    const renamed = to(name.slice(prefix.length));
+    if (renamed !== null) tensors.set(renamed, tensor);
+  }
+};
+const without = (prefix: string) => (tensors: Tensors) => rename(tensors, prefix, () => null);
+const only = (prefix: string) => (tensors: Tensors) => {
+  for (const name of [...tensors.keys()]) if (!name.startsWith(prefix)) tensors.delete(name);
+};
+
+/** One weight of a part, by the name that diffusers gives it. */
+async function weight(path: string, part: string, name: string, options = {}): Promise<Float32Array> {
+  const found = (await readCheckpoint(path, options)).parts.get(part);
+  const weights = await openComponentWeights(found?.path ?? '', found?.views);
+  return weights.read(name).finally(() => weights.close());
+}
+
+const EMA = (rest: string) => `model_ema.diffusion_model${rest.replaceAll('.', '')}`;
+
+describe('a checkpoint in one file', () => {
+  it('should take averaged weights where there are no others', async () => {
+    const path = await changedCheckpoint('sdxl', (tensors) => rename(tensors, UNET, EMA));
+    const { parts, configs } = await readCheckpoint(path);
+    const plain = await readCheckpoint(await checkpointFile('sdxl'));
+    expect([...(parts.get('unet')?.views.keys() ?? [])].sort()).toEqual(
+      [...(plain.parts.get('unet')?.views.keys() ?? [])].sort(),
+    );
+    expect(configs.get('unet/config.json')).toEqual(plain.configs.get('unet/config.json'));
+  });
+
+  it('should take averaged weights where they are asked for, and the others otherwise', async () => {
+    const path = await changedCheckpoint('sd1', (tensors) => {
+      for (const [name, tensor] of [...tensors])
+        if (name.startsWith(UNET)) tensors.set(EMA(name.slice(UNET.length)), half(tensor.shape));
+    });
+    const name = 'down_blocks.0.resnets.0.norm1.bias';
+    expect((await weight(path, 'unet', name, { ema: true })).every((value) => value === 0)).toBe(true);
+    expect((await weight(path, 'unet', name)).every((value) => value === 0)).toBe(false);
+  });
+
+  it('should read a text encoder without text_model in its names', async () => {
+    const [from, to] = ['cond_stage_model.transformer.text_model.', 'cond_stage_model.transformer.'];
+    const path = await changedCheckpoint('sd1', (tensors) => rename(tensors, from, (rest) => `${to}${rest}`));
+    expect((await readPipelineFolder(path)).textEncoders[0]?.architecture?.numHiddenLayers).toBe(3);
+  });
+
+  it('should read query, key and value of OpenCLIP in place, and turn its projection', async () => {
+    const path = await checkpointFile('sdxl');
+    const { tensors } = checkpointTensors('sdxl');
+    const stored = (name: string) =>
+      floatValues(tensors.get(`conditioner.embedders.1.model.${name}`) as SafetensorsTensor);
+    const joined = stored('transformer.resblocks.1.attn.in_proj_weight');
+    const third = (joined?.length ?? 0) / 3;
+    const key = 'text_model.encoder.layers.1.self_attn.k_proj.weight';
+    expect(await weight(path, 'text_encoder_2', key)).toEqual(joined?.slice(third, 2 * third));
+    const projection = stored('text_projection') as Float32Array;
+    const turned = await weight(path, 'text_encoder_2', 'text_projection.weight');
+    expect(turned[1]).toBe(projection[48]);
+    expect(turned[128]).toBe(projection[1]);
+    const part = (await readCheckpoint(path)).parts.get('text_encoder_2');
+    const weights = await openComponentWeights(path, part?.views);
+    const place = weights.place(key, ['float16']);
+    await weights.close();
+    const bytes = (await readFile(path)).subarray(place?.offset, (place?.offset ?? 0) + 2 * third);
+    const bits = new Uint16Array(new Uint8Array(bytes).buffer);
+    expect(floatValues({ dtype: 'F16', shape: [third], data: bits })).toEqual(
+      joined?.slice(third, 2 * third),
+    );
+  });
+
+  it('should take the VAE beside it, in the names of diffusers, and one that is named, in those of LDM', async () => {
+    const path = await changedCheckpoint('sd1', without(VAE));
+    const [, fault] = await faultOf(() => readPipelineFolder(path));
+    expect(fault).toContain('got none of a VAE (tensors "first_stage_model...")');
+    const ldm = new Map<string, SafetensorsTensor>();
+    for (const [name, tensor] of checkpointTensors('sd1').tensors)
+      if (name.startsWith(VAE)) ldm.set(name.slice(VAE.length), tensor);
+    const named = join(await temporaryFolder(), 'ldm.safetensors');
+    await writeFile(named, encodeSafetensors({ tensors: ldm, metadata: {} }));
+    const { parts } = await readCheckpoint(path, { vae: named });
+    const beside = path.replace('.safetensors', '.vae.safetensors');
+    const weights = await openComponentWeights(named, parts.get('vae')?.views);
+    const diffusers = new Map<string, SafetensorsTensor>();
+    for (const [name, shape] of weights.shapes)
+      diffusers.set(name, { dtype: 'F32', shape, data: await weights.read(name) });
+    await weights.close();
+    await writeFile(beside, encodeSafetensors({ tensors: diffusers, metadata: {} }));
+    const { vaeDecoder, corrections } = await readPipelineFolder(path);
+    expect(vaeDecoder?.modelPath).toBe(beside);
+    expect(vaeDecoder?.config.scalingFactor).toBe(0.18215);
+    expect(corrections).toEqual([expect.stringContaining(`${beside} is used in place of the VAE`)]);
+  });
+
+  it('should tell what SD 2.x predicts: by its weights, its metadata, and the config beside it', async () => {
+    const notes: string[] = [];
+    const path = await checkpointFile('sd2');
+    const predicted = async (at: string) =>
+      (await readPipelineScheduler(at, (note) => notes.push(note))).predictionType;
+    expect(await predicted(path)).toBe('v_prediction');
+    expect(notes).toEqual([
+      expect.stringContaining('read as a model that predicts v_prediction, by its weights'),
+    ]);
+    expect(
+      await predicted(await changedCheckpoint('sd2', () => {}, { 'modelspec.prediction_type': 'epsilon' })),
+    ).toBe('epsilon');
+    await writeFile(path.replace('.safetensors', '.yaml'), 'model:\n  params:\n    parameterization: eps\n');
+    expect(await predicted(path)).toBe('epsilon');
+    await writeFile(path.replace('.safetensors', '.yaml'), 'model:\n  params:\n    parameterization: x0\n');
+    expect((await faultOf(() => predicted(path)))[1]).toContain(
+      'sd2.yaml model.params.parameterization: expected "v" or "eps", got "x0".',
+    );
+  });
+});
+
+describe('a file that is no such checkpoint', () => {
+  const entry = `${UNET}input_blocks.0.0.weight`;
+  it.each<[string, 'sd1' | 'sd2' | 'sdxl', (tensors: Tensors) => void, string]>([
+    ['inpainting', 'sd1', (t) => t.set(entry, half([32, 9, 3, 3])), 'got an inpainting model (9 channels'],
+    ['instruct-pix2pix', 'sd1', (t) => t.set(entry, half([32, 8, 3, 3])), 'got an instruct-pix2pix model'],
+    ['the refiner', 'sdxl', refiner, 'got the refiner of SDXL, or an unCLIP model'],
+    [
+      'Stable Diffusion 3',
+      'sd1',
+      (t) => t.set(`${UNET}joint_blocks.0.x`, half([1])),
+      'got Stable Diffusion 3',
+    ],
+    ['FLUX', 'sd1', transformerOnly, 'got FLUX (tensor "double_blocks.0.img_attn.qkv.weight")'],
+    ['Playground v2.5', 'sdxl', (t) => t.set('edm_mean', half([4])), '(EDM), such as Playground v2.5'],
+    [
+      'an adapter',
+      'sd1',
+      adapterOnly,
+      'got an adapter (tensor "lora_unet_x.lora_down.weight"). Name its base',
+    ],
+    ['a VAE', 'sd1', only(VAE), 'got a VAE alone (tensor "first_stage_model.'],
+    ['a text encoder', 'sd1', only('cond_stage_model.'), 'got a text encoder alone'],
+    [
+      'a UNet without text encoders',
+      'sd1',
+      without('cond_stage_model.'),
+      'expected a UNet with its text encoders',
+    ],
+    [
+      'one text encoder of two',
+      'sdxl',
+      without('conditioner.embedders.1.'),
+      '"conditioner.embedders.1.model.',
+    ],
+    ['nothing', 'sd1', (t) => t.clear(), 'expected the tensors of SD 1.x, SD 2.x or SDXL, got no tensors'],
+    ['other tensors', 'sd1', (t) => [t.clear(), t.set('weight', half([1]))], 'got others, such as "weight"'],
+    [
+      'parts of two models',
+      'sd1',
+      otherText,
+      'a UNet for text embeddings of 64 numbers with text encoders that give 32',
+    ],
+  ])('should be refused by name: %s', async (_, name, change, expected) => {
+    const path = await changedCheckpoint(name, change);
+    const [code, fault] = await faultOf(() => readPipelineFolder(path));
+    expect(fault).toContain(`${path}: `);
+    expect(fault).toContain(expected);
+    expect(code).toBe('TRIB_MODEL');
+    expect((await faultOf(() => writeConvertedPipeline(path, `${path}-out`)))[1]).toBe(fault);
+  });
+
+  function refiner(tensors: Tensors) {
+    without('conditioner.embedders.0.')(tensors);
+    rename(tensors, 'conditioner.embedders.1.', (rest) => `conditioner.embedders.0.${rest}`);
+  }
+  function transformerOnly(tensors: Tensors) {
+    tensors.clear();
+    tensors.set('double_blocks.0.img_attn.qkv.weight', half([2, 2]));
+  }
+  function adapterOnly(tensors: Tensors) {
+    tensors.clear();
+    tensors.set('lora_unet_x.lora_down.weight', half([2, 2]));
+  }
+  function otherText(tensors: Tensors) {
+    const name = 'cond_stage_model.transformer.text_model.embeddings.token_embedding.weight';
+    tensors.set(name, half([49408, 32]));
+  }
+
+  it('should be listed with all that does not fit, before a folder is written', async () => {
+    const path = await changedCheckpoint('sd1', (tensors) => {
+      tensors.delete(`${UNET}middle_block.0.in_layers.2.weight`);
+      tensors.set(`${UNET}middle_block.2.in_layers.2.weight`, half([64, 64, 1, 1]));
+      tensors.set(`${UNET}control.weight`, half([2]));
+    });
+    const out = join(await temporaryFolder(), 'out');
+    const [code, fault] = await faultOf(() => writeConvertedPipeline(path, out));
+    expect(code).toBe('TRIB_MODEL');
+    expect(fault).toContain(
+      'got 3 that do not fit: "mid_block.resnets.0.conv1.weight" [64, 64, 3, 3] is missing',
+    );
+    expect(fault).toContain('"mid_block.resnets.1.conv1.weight" is [64, 64, 1, 1] instead of [64, 64, 3, 3]');
+    expect(fault).toContain('"control.weight" [2] is not in the network');
+    expect(await readdir(join(out, '..'))).toEqual([]);
+  });
+
+  it('should be refused where it is truncated, or of a type that is not read', async () => {
+    const path = await checkpointFile('sd1');
+    const bytes = await readFile(path);
+    await truncate(path, 100_000);
+    expect((await faultOf(() => readPipelineFolder(path)))[1]).toContain(
+      'The file is damaged or truncated: copy it again.',
+    );
+    const header = Number(bytes.readBigUInt64LE());
+    const text = bytes.subarray(8, 8 + header).toString();
+    const place = text.indexOf('"F16"', text.indexOf(entry));
+    // Of the same length, and the counter of an average in the fixture is I32 already.
+    bytes.write('"I16"', 8 + place);
+    await writeFile(path, bytes);
+    expect((await faultOf(() => readPipelineFolder(path)))[1]).toContain(
+      `tensor "${entry}": expected F64, F32, F16, BF16, I64, U8, got I16. Save it in one of these`,
+    );
+  });
+});
+
+it('should become a folder with the same weights, and the prediction that is asked for', async () => {
+  const path = await checkpointFile('sd2');
+  const [same, other] = [join(await temporaryFolder(), 'a'), join(await temporaryFolder(), 'b')];
+  expect(await writeConvertedPipeline(path, other, { prediction: 'epsilon' })).toEqual([]);
+  await writeConvertedPipeline(path, same);
+  const [one, folder, epsilon] = await Promise.all([path, same, other].map((at) => readPipelineFolder(at)));
+  expect(folder?.scheduler).toEqual(one?.scheduler);
+  expect(epsilon?.scheduler).toEqual({ ...one?.scheduler, predictionType: 'epsilon' });
+  expect(folder?.denoiser.config).toEqual(one?.denoiser.config);
+  const name = 'text_model.encoder.layers.0.self_attn.v_proj.weight';
+  const weights = await openComponentWeights(join(same, 'text_encoder/model.safetensors'));
+  expect(weights.owners.get(name)?.record.dtype).toBe('F16');
+  expect(await weights.read(name)).toEqual(await weight(path, 'text_encoder', name));
+  await weights.close();
+  expect(await readdir(join(same, 'tokenizer'))).toContain('merges.txt');
+});
+
+it('should be merged with an adapter, as its folder is', async () => {
+  const path = await checkpointFile('sd1');
+  const layer = 'down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q';
+  const change = loraChange({
+    ...{ key: `unet.${layer}`, rank: 1, alpha: 1 },
+    ...{ loraA: new Float32Array(32).fill(0.5), loraB: new Float32Array(32).fill(0.25) },
+  });
+  const out = join(await temporaryFolder(), 'merged');
+  await writeMergedPipeline(path, [change], out);
+  const before = await weight(path, 'unet', `${layer}.weight`);
+  const weights = await openComponentWeights(join(out, 'unet/diffusion_pytorch_model.safetensors'));
+  expect(await weights.read(`${layer}.weight`)).toEqual(before.map((value) => value + 0.125));
+  await weights.close();
+});
