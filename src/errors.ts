@@ -10,7 +10,7 @@ export const ERROR_CODES = {
   TRIB_TEST: 'a test of a config failed',
   TRIB_FILE: 'a file is missing, truncated or cannot be written',
   TRIB_MODEL: 'a model folder or graph is not what the pipeline needs',
-  TRIB_DOWNLOAD: 'a file could not be fetched from the hub',
+  TRIB_DOWNLOAD: 'a file could not be fetched from the hub, or sent to it',
   TRIB_GRAPH: 'a graph was built or transformed with shapes or types that do not fit',
   TRIB_NO_GRADIENT: 'an operator on the path to a parameter has no gradient rule',
   TRIB_LORA: 'a LoRA pattern does not fit the graph',

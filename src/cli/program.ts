@@ -19,6 +19,7 @@ import { addLintCommand } from './commands/lint.js';
 import { addMergeCommand } from './commands/merge.js';
 import { addPresetsCommand } from './commands/presets.js';
 import { addPretrainCommand } from './commands/pretrain.js';
+import { addPushCommand } from './commands/push.js';
 import { addReparameterizeCommand } from './commands/reparameterize.js';
 import { addRunCommand } from './commands/run.js';
 import { addSampleCommand } from './commands/sample.js';
@@ -48,6 +49,7 @@ export function createProgram(): Command {
   addCompareCommand(program);
   addExportCommand(program);
   addMergeCommand(program);
+  addPushCommand(program);
   addStudyCommand(program);
   addPretrainCommand(program);
   addReparameterizeCommand(program);

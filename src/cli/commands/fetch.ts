@@ -20,7 +20,7 @@ interface FetchCommandOptions {
 const HUB = 'https://huggingface.co';
 const RETRY_DELAY_MS = 2000;
 
-/** `tributary fetch`: downloads a pipeline folder. The only command that reads HF_TOKEN and HF_ENDPOINT. */
+/** `tributary fetch`: downloads a pipeline folder. It and `push` read HF_TOKEN and HF_ENDPOINT. */
 export function addFetchCommand(program: Command): void {
   program
     .command('fetch')

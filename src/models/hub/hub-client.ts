@@ -111,21 +111,21 @@ function isInside(path: string): boolean {
   return posix.normalize(path) === path && path !== '.' && path !== '..' && !path.startsWith('../');
 }
 
-function requireId(id: string): void {
+export function requireId(id: string): void {
   const names = id.split('/');
   if (names.length === 2 && names.every((name) => /^[\w.-]+$/.test(name) && !/^\.+$/.test(name))) return;
   const text = `"${id}": expected owner/name of a model on the hub. Write it as its page does, such as stabilityai/sdxl-turbo.`;
   throw new TributaryError('TRIB_USAGE', text);
 }
 
-function hubAddress(hubUrl: string): URL {
+export function hubAddress(hubUrl: string): URL {
   if (URL.canParse(hubUrl) && /^https?:/.test(hubUrl)) return new URL(hubUrl);
   const text = `HF_ENDPOINT: expected the address of a hub, got "${hubUrl}". Write one such as https://huggingface.co, or unset it.`;
   throw new TributaryError('TRIB_USAGE', text);
 }
 
 /** Rejects here what a header cannot carry: the platform's message would show the token. */
-function sendableToken(token: string | null): string | null {
+export function sendableToken(token: string | null): string | null {
   const trimmed = token?.trim();
   if (!trimmed) return null;
   if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed;

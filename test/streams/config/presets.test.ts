@@ -10,7 +10,7 @@ const presets = readdirSync('config').filter((name) => /^shapes-.*\.yaml$/.test(
 
 /** Every preset that is no row of the study: those state what they were measured with, defaults or not. */
 const stated = readdirSync('config').filter((name) =>
-  /^(shapes-|sd15-|demo|kafka|studio).*\.yaml$/.test(name),
+  /^(shapes-|sd15-|sdxl-|demo|kafka|studio).*\.yaml$/.test(name),
 );
 
 /** Paths of all values below a mapping that are no mappings themselves. */
