@@ -5,10 +5,13 @@
 import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFault, writeFileAtomic } from '../../models/files/atomic.js';
+import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { type MetricsLine, parseMetricsLine } from './metrics-line.js';
+import { readSamples, sampleRounds } from './run-samples.js';
 import { otherVersion } from './run-version.js';
-import { eventRecord, versionRecord } from './tensorboard/event-record.js';
+import { eventRecord, type PictureEvent, pictureRecord, versionRecord } from './tensorboard/event-record.js';
 import { alarmScalars, evaluationScalars, roundScalars } from './tensorboard/run-scalars.js';
+import { configRecords, learningRateOf } from './tensorboard/run-summaries.js';
 
 const METRICS_FILE = 'metrics.jsonl';
 /** Lines that could not be used, unchanged. */
@@ -113,10 +116,16 @@ export async function rewriteMetrics(
   runPath: string,
   lines: readonly MetricsLine[],
   startedAt: Date,
+  config?: ResolvedConfig,
 ): Promise<void> {
   await writeFileAtomic(join(runPath, METRICS_FILE), lines.map(textOf).join(''));
   const begin = Date.parse(lines[0]?.time ?? startedAt.toISOString()) / 1000;
-  const events = Buffer.concat([versionRecord(begin), ...lines.map(eventOf)]);
+  const events = Buffer.concat([
+    versionRecord(begin),
+    ...(config ? configRecords(config, begin) : []),
+    ...lines.map((line) => eventOf(line, config)),
+    ...(await pictureRecords(runPath, begin)),
+  ]);
   await writeFileAtomic(join(runPath, EVENTS_FILE), events);
 }
 
@@ -125,9 +134,37 @@ export async function rewriteMetrics(
  *
  * Errors: TRIB_FILE.
  */
-export async function appendMetrics(runPath: string, line: MetricsLine): Promise<void> {
+export async function appendMetrics(
+  runPath: string,
+  line: MetricsLine,
+  config?: ResolvedConfig,
+): Promise<void> {
   await appendFlushed(join(runPath, METRICS_FILE), textOf(line));
-  await appendFlushed(join(runPath, EVENTS_FILE), eventOf(line));
+  await appendFlushed(join(runPath, EVENTS_FILE), eventOf(line, config));
+}
+
+/** Appends the event of a grid of pictures. Errors: TRIB_FILE. */
+export async function appendPicture(
+  runPath: string,
+  picture: Omit<PictureEvent, 'tag' | 'width' | 'height'>,
+): Promise<void> {
+  await appendFlushed(join(runPath, EVENTS_FILE), gridRecord(picture));
+}
+
+/** The grids that are there, at the rounds of their names; one that is damaged is left out. */
+async function pictureRecords(runPath: string, wallTime: number): Promise<Uint8Array[]> {
+  const records: Uint8Array[] = [];
+  for (const step of await sampleRounds(runPath)) {
+    const samples = await readSamples(runPath, step);
+    if ('png' in samples) records.push(gridRecord({ step, wallTime, png: samples.png }));
+  }
+  return records;
+}
+
+function gridRecord({ png, ...event }: Omit<PictureEvent, 'tag' | 'width' | 'height'>): Uint8Array {
+  const header = new DataView(png.buffer, png.byteOffset);
+  const size = { width: header.getUint32(16), height: header.getUint32(20) };
+  return pictureRecord({ ...event, ...size, png, tag: 'samples' });
 }
 
 async function appendFlushed(path: string, data: string | Uint8Array): Promise<void> {
@@ -141,11 +178,15 @@ function textOf(line: MetricsLine): string {
 }
 
 /** The step of an event is the number of complete rounds. */
-function eventOf(line: MetricsLine): Uint8Array {
+function eventOf(line: MetricsLine, config: ResolvedConfig | undefined): Uint8Array {
   const wallTime = Date.parse(line.time) / 1000;
   switch (line.kind) {
     case 'round':
-      return eventRecord({ step: line.round + 1, wallTime, scalars: roundScalars(line) });
+      return eventRecord({
+        step: line.round + 1,
+        wallTime,
+        scalars: roundScalars(line, config ? learningRateOf(config, line) : null),
+      });
     case 'evaluation':
       return eventRecord({ step: line.round, wallTime, scalars: evaluationScalars(line) });
     case 'alarm':

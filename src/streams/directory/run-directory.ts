@@ -32,6 +32,7 @@ import {
 import type { MetricsLine } from './metrics-line.js';
 import {
   appendMetrics,
+  appendPicture,
   type DamagedLine,
   METRICS_FILES,
   readMetrics,
@@ -178,14 +179,14 @@ async function openLocked(
   const history = lines.filter(({ kind, round }) =>
     kind === 'round' ? round < completeRounds : checkpoint !== null && round <= completeRounds,
   );
-  await rewriteMetrics(path, history, now());
+  await rewriteMetrics(path, history, now(), config);
   const write = async (name: string, content: string | Uint8Array) => {
     await writeFileAtomic(join(path, name), content);
     return join(path, name);
   };
   const record = async (line: MetricsLine) => {
     await lock.requireHeld();
-    await appendMetrics(path, line);
+    await appendMetrics(path, line, config);
   };
   return {
     path,
@@ -225,7 +226,11 @@ async function openLocked(
         },
         warn,
       }),
-    saveSamples: (complete, grid) => writeSamples(path, complete, grid),
+    async saveSamples(complete, grid) {
+      const written = await writeSamples(path, complete, grid);
+      await appendPicture(path, { step: complete, wallTime: now().getTime() / 1000, png: grid.png });
+      return written;
+    },
     readSamples: (complete) => readSamples(path, complete),
     saveTrees: (trees, png) => writeTrees(path, trees, png),
     write,

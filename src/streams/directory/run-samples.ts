@@ -1,6 +1,6 @@
 /** @file `samples/` of a run directory: pictures of the same prompts from the same noise, before and after. */
 
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { pngDamage } from '../../models/images/png-damage.js';
@@ -33,6 +33,15 @@ export async function writeSamples(
   await writeFileAtomic(join(runPath, SAMPLES_FOLDER, PROMPTS_FILE), lines.join(''));
   await writeFileAtomic(path, png);
   return path;
+}
+
+/** The rounds after which there are grids, ascending. */
+export async function sampleRounds(runPath: string): Promise<number[]> {
+  const names = await readdir(join(runPath, SAMPLES_FOLDER)).catch(() => []);
+  return names
+    .flatMap((name) => /^round-(\d+)\.png$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
 }
 
 /** Reads a grid, or says what is wrong with it. */

@@ -2,6 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { encodePng } from '../../../src/models/images/picture.js';
 import { savedForm } from '../../../src/streams/directory/saved-config.js';
 import { alarm, evaluation, roundMetrics } from '../example-metrics.js';
 import { configWith, here, lines, open, useFolders } from './run-in-folder.js';
@@ -105,7 +106,8 @@ describe('openRunDirectory, what a run writes', () => {
 
   test('should write sample grids with their prompts', async () => {
     const run = await open();
-    const grid = { png: Uint8Array.of(1, 2), prompts: ['a red circle', 'two blue squares'] };
+    const png = encodePng({ data: new Uint8Array(6), width: 2, height: 1 });
+    const grid = { png, prompts: ['a red circle', 'two blue squares'] };
     expect(await run.saveSamples(12, grid)).toBe(join(here.path, 'samples', 'round-0012.png'));
     expect(await readFile(join(here.path, 'samples', 'prompts.txt'), 'utf8')).toBe(
       'a red circle\ntwo blue squares\n',

@@ -2,8 +2,12 @@ import type { Alarm, Evaluation, RoundMetrics } from '../../messages/run-events.
 
 type Scalars = Record<string, number>;
 
-/** Names the figures of a round as TensorBoard shows them; their meaning stands at RoundMetrics. */
-export function roundScalars(metrics: RoundMetrics): Scalars {
+/**
+ * Names the figures of a round as TensorBoard shows them; their meaning stands at RoundMetrics.
+ *
+ * @param learningRate the step size of the round; null where nothing is trained.
+ */
+export function roundScalars(metrics: RoundMetrics, learningRate: number | null): Scalars {
   const scalars: Record<string, number | null> = {
     'charts/reward_mean': metrics.rewardMean,
     'charts/reward_std': metrics.rewardStd,
@@ -17,6 +21,7 @@ export function roundScalars(metrics: RoundMetrics): Scalars {
     'charts/late_groups': metrics.lateGroups,
     'charts/dead_letters': metrics.deadLetters,
     'charts/intra_group_correlation': metrics.intraGroupCorrelation,
+    'charts/learning_rate': learningRate,
     'charts/learning_rate_scale': metrics.learningRateScale,
     'charts/reward_queries': metrics.rewardQueries,
     'charts/sampling_rows': metrics.networkRows?.sampling ?? null,

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { eventRecord, versionRecord } from '../../../../src/streams/directory/tensorboard/event-record.js';
+import {
+  eventRecord,
+  hyperParameterRecord,
+  pictureRecord,
+  textRecord,
+  versionRecord,
+} from '../../../../src/streams/directory/tensorboard/event-record.js';
 import { crc32c, tfRecord } from '../../../../src/streams/directory/tensorboard/tf-record.js';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
@@ -67,5 +73,30 @@ describe('eventRecord', () => {
   ])('should write %s as the nearest number that a float32 can hold', (_, value, bits) => {
     const text = hex(dataOf(eventRecord({ wallTime: 0, step: 0, scalars: { a: value } })));
     expect(text.endsWith(`15${bits}`)).toBe(true);
+  });
+});
+
+describe('summaries', () => {
+  // Each was read back by TensorBoard 2.21: event_accumulator, and HParamsPluginData.
+  test('should hold a picture with its size', () => {
+    const png = Uint8Array.of(7, 8);
+    expect(hex(dataOf(pictureRecord({ wallTime: 0, step: 3, tag: 'a', png, width: 5, height: 4 })))).toBe(
+      '090000000000000000' + '1003' + '2a11' + '0a0f' + '0a0161' + '220a' + '08041005180322020708',
+    );
+  });
+
+  test('should name the plugin of a text', () => {
+    const text = hex(dataOf(textRecord({ wallTime: 0, tag: 'config', text: 'x' })));
+    expect(text).toContain(Buffer.from('config/text_summary').toString('hex'));
+    expect(text.endsWith('420178' + '4a0a' + '0a08' + '0a04' + '74657874' + '1200')).toBe(true);
+  });
+
+  test('should hold hyperparameters by name, numbers and words', () => {
+    const values = { seed: 7, rule: 'per-prompt' };
+    const record = hex(dataOf(hyperParameterRecord({ wallTime: 0, name: 'run', values })));
+    expect(record).toContain(Buffer.from('_hparams_/session_start_info').toString('hex'));
+    // 0a = an entry: key "seed", value with number_value 7.
+    expect(record).toContain('0a11' + '0a0473656564' + '1209' + '110000000000001c40');
+    expect(record).toContain(Buffer.from('per-prompt').toString('hex'));
   });
 });
