@@ -102,7 +102,7 @@ export async function findWeights(
   const unfinished = unfinishedAmong(found ? entries.filter((name) => name === `${found}.aria2`) : entries);
   if (unfinished) throw unfinishedFault(join(folder, found ?? `${base}.safetensors`), unfinished);
   if (found) return join(folder, found);
-  const other = entries.find((name) => name.endsWith('.safetensors'));
+  const other = entries.find((name) => /\.safetensors?$/.test(name));
   if (other) throw otherNameFault(folder, base, other);
   const pickle = entries.find((name) => PICKLE.test(name));
   if (pickle) throw pickleFault(join(folder, pickle));

@@ -84,6 +84,11 @@ const schema = objectOf({
   resnet_skip_time_act: only(false, NOT_BUILT),
   resnet_time_scale_shift: named(['default', 'scale_shift']).default('default'),
   time_embedding_type: only('positional', NOT_BUILT),
+  time_cond_proj_dim: z
+    .null({
+      error: 'expected null (a network distilled to a scale of guidance, as LCM, is no base to train)',
+    })
+    .default(null),
   ...absent([
     'class_embed_type',
     'cross_attention_norm',
@@ -91,7 +96,6 @@ const schema = objectOf({
     'encoder_hid_dim_type',
     'mid_block_only_cross_attention',
     'num_class_embeds',
-    'time_cond_proj_dim',
     'time_embedding_act_fn',
     'time_embedding_dim',
     'timestep_post_act',
@@ -149,6 +153,14 @@ function latentsOf(json: z.infer<typeof latentSchema>, path: JsonFile): UnetLate
   };
 }
 
+/** Kinds of UNets that take so many channels beside the latents. */
+const PICTURE_INPUTS: ReadonlyMap<number, string> = new Map([
+  [1, 'those of depth-to-image, which takes a map of depths too'],
+  [3, 'those of an upscaler, which takes a small picture too'],
+  [4, 'those of instruct-pix2pix, which takes a picture too'],
+  [5, 'those of inpainting, which takes a mask and a picture too'],
+]);
+
 function requireEqualChannels(
   { in_channels: inChannels, out_channels: outChannels }: z.infer<typeof latentSchema>,
   path: JsonFile,
@@ -156,7 +168,8 @@ function requireEqualChannels(
   nextStep: string,
 ): void {
   if (inChannels === outChannels) return;
-  const text = `in_channels: expected ${outChannels} as in out_channels (${why}), got ${inChannels}`;
+  const kind = PICTURE_INPUTS.get(inChannels - outChannels);
+  const text = `in_channels: expected ${outChannels} as in out_channels (${why}), got ${inChannels}${kind ? `, ${kind}` : ''}`;
   throw fault(path, text, nextStep);
 }
 

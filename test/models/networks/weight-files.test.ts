@@ -40,6 +40,10 @@ describe('findWeights', () => {
       'TRIB_MODEL',
       `${shards}: expected model.safetensors.index.json beside its shards, got model-00001-of-00002.safetensors. Copy the index, too: it says which tensor is in which file.`,
     ]);
+    const misspelled = await folderOf('model.safetensor');
+    expect((await faultOf(() => findWeights(misspelled, 'model', [])))[1]).toContain(
+      'got model.safetensor. If it is',
+    );
     const nothing = await folderOf('config.json');
     expect(await findWeights(nothing, 'model', [])).toBe(null);
   });

@@ -55,13 +55,20 @@ describe('a folder of diffusers that cannot be used', () => {
     ],
     [
       { time_cond_proj_dim: 256 },
-      'time_cond_proj_dim: expected null (other variants are not built), got 256',
+      'time_cond_proj_dim: expected null (a network distilled to a scale of guidance, as LCM, is no base to train), got 256',
     ],
     [
       { act_fn: 'mish', class_embed_type: 'timestep' },
       'act_fn: expected silu or swish, got "mish" (and 1 more)',
     ],
-    [{ in_channels: 9 }, 'in_channels: expected 4 as in out_channels (inpainting is not offered), got 9'],
+    [
+      { in_channels: 9 },
+      'in_channels: expected 4 as in out_channels (inpainting is not offered), got 9, those of inpainting,',
+    ],
+    [
+      { in_channels: 8 },
+      'in_channels: expected 4 as in out_channels (inpainting is not offered), got 8, those of instruct-pix2pix',
+    ],
     [{ sample_size: 9 }, 'sample_size: expected multiples of 2, got [9, 9]'],
     [{ norm_num_groups: 5 }, 'norm_num_groups: expected a divisor of 16 channels, got 5'],
     [{ attention_head_dim: [2] }, 'attention_head_dim: expected 2 entries as in block_out_channels, got 1'],

@@ -156,7 +156,7 @@ describe('readPipelineFolder', () => {
     const sizes = { sample_size: 8, in_channels: 9, out_channels: 4, cross_attention_dim: 64 };
     await put('unet/config.json', JSON.stringify(sizes));
     await expect(readPipelineFolder(folder)).rejects.toThrow(
-      'unet/config.json in_channels: expected 4 as in out_channels (neither inpainting nor a learned variance is offered), got 9.',
+      'unet/config.json in_channels: expected 4 as in out_channels (neither inpainting nor a learned variance is offered), got 9, those of inpainting, which takes a mask and a picture too.',
     );
   });
 
