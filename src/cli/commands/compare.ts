@@ -67,7 +67,9 @@ async function drawAll(
   for (const { label, config, adapter } of policies) {
     const { seed, eta } = first.evaluation;
     const evaluation = { ...config.evaluation, seed, eta };
-    const sampler = await startSampler({ ...config, evaluation }, printWarnings, adapter);
+    const places = adapter === null ? [] : [{ path: adapter, strength: 1 }];
+    const choice = { places, ignoresTextEncoder: false };
+    const sampler = await startSampler({ ...config, evaluation }, printWarnings, choice);
     try {
       const parameters = sampler.fileParameters ?? sampler.baseParameters;
       columns.push({ label, prompts, png: await drawPrompts(sampler, { version: 0, parameters }, rows) });

@@ -4,6 +4,7 @@ import { loadTopology } from '../../streams/config/load-topology.js';
 import { trainedStages } from '../../streams/config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import { adapterPathOf, isFolder } from '../../streams/directory/adapter-path.js';
+import type { AdapterChoice, AdapterPlace } from '../../streams/directory/read-adapter.js';
 import type { Evaluation } from '../../streams/messages/run-events.js';
 import { readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { evaluatePolicy } from '../../streams/run/evaluate-policy.js';
@@ -12,12 +13,13 @@ import { OpenParts } from '../../streams/run/opening/open-parts.js';
 import { openRewards } from '../../streams/run/opening/open-rewards.js';
 import { scorerOf } from '../../streams/stages/reward/scorers.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
-import { collect } from '../input/options.js';
+import { collect, collectAdapters, IGNORE_TEXT_ENCODER } from '../input/options.js';
 import { evaluationTable } from '../output/evaluation-table.js';
 import { printWarnings, warn } from '../output/log.js';
 
 interface EvaluateOptions {
-  readonly lora?: string;
+  readonly lora: readonly AdapterPlace[];
+  readonly ignoreTextEncoder: boolean;
   readonly set: readonly string[];
   readonly json: boolean;
 }
@@ -31,29 +33,39 @@ export function addEvaluateCommand(program: Command): void {
     )
     .argument('<config or run directory>', 'YAML file of a topology, or a folder such as runs/<name>')
     .option(
-      '--lora <file>',
-      'adapter file or folder to measure (default: that of the run directory; for a config, none)',
+      '--lora <file[:strength]>',
+      'adapter file or folder to measure; repeatable (default: that of the run directory; for a config, none)',
+      collectAdapters,
+      [],
     )
+    .option(...IGNORE_TEXT_ENCODER)
     .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
     .option('--json', 'the figures as JSON on standard output', false)
     .action(evaluate);
 }
 
-async function evaluate(path: string, { lora, set, json }: EvaluateOptions): Promise<void> {
+async function evaluate(path: string, options: EvaluateOptions): Promise<void> {
+  const { lora, ignoreTextEncoder, set, json } = options;
   const isRun = await isFolder(path);
   const config = isRun
     ? await loadTopology(join(path, 'config.yaml'), set, { isPlaced: true })
     : await loadTopology(path, set);
-  const place = lora ?? (isRun ? path : null);
-  const adapterPath = place === null ? null : await adapterPathOf(place);
-  const { policyVersion: _, round: __, ...figures } = await measure(config, adapterPath);
-  if (json) console.log(JSON.stringify({ adapter: adapterPath, ...figures }));
-  else console.log(`${adapterPath ?? 'base model'}\n\n${evaluationTable(figures)}`);
+  const named = lora.length > 0 || !isRun ? lora : [{ path, strength: 1 }];
+  const places: AdapterPlace[] = [];
+  for (const place of named) places.push({ ...place, path: await adapterPathOf(place.path) });
+  const choice = { places, ignoresTextEncoder: ignoreTextEncoder };
+  const { policyVersion: _, round: __, ...figures } = await measure(config, choice);
+  const texts = places.map((place) =>
+    place.strength === 1 ? place.path : `${place.path}:${place.strength}`,
+  );
+  const adapter = texts.length > 0 ? texts.join(' + ') : null;
+  if (json) console.log(JSON.stringify({ adapter, ...figures }));
+  else console.log(`${adapter ?? 'base model'}\n\n${evaluationTable(figures)}`);
 }
 
-async function measure(config: ResolvedConfig, adapterPath: string | null): Promise<Evaluation> {
+async function measure(config: ResolvedConfig, adapters: AdapterChoice): Promise<Evaluation> {
   const prompts = await readPromptLists(config);
-  const sampler = await startSampler(config, printWarnings, adapterPath);
+  const sampler = await startSampler(config, printWarnings, adapters);
   try {
     const parts = new OpenParts(printWarnings);
     const scoring = openRewards(config, trainedStages(config), sampler.imageShape, parts);
@@ -66,7 +78,7 @@ async function measure(config: ResolvedConfig, adapterPath: string | null): Prom
         sampler,
         score: scorerOf(config, await scoring()),
         gold: await measuring(),
-        policy: { version: sampler.fileParameters ? 1 : 0, parameters },
+        policy: { version: adapters.places.length > 0 ? 1 : 0, parameters },
         prompts,
         warn,
         now: () => performance.now(),

@@ -1,6 +1,7 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { TributaryError } from '../../errors.js';
+import { isOfDenoiser } from '../../models/adapters/component-names.js';
 import { alphasThatDiffusersLoses } from '../../models/adapters/kohya.js';
 import {
   decodeLoraFile,
@@ -14,12 +15,14 @@ import { writeFileAtomic } from '../../models/files/atomic.js';
 import { holdsWeights } from '../../models/policy/policy-file.js';
 import { isFolder } from '../../streams/directory/adapter-path.js';
 import { readAdapterFile } from '../../streams/directory/read-adapter.js';
+import { IGNORE_TEXT_ENCODER } from '../input/options.js';
 import { warn } from '../output/log.js';
 
 interface ExportOptions {
   readonly format: LoraFormat;
   readonly dtype: LoraDtype;
   readonly out?: string;
+  readonly ignoreTextEncoder: boolean;
 }
 
 /** `tributary export`: writes an adapter as other programs load it. */
@@ -43,13 +46,18 @@ export function addExportCommand(program: Command): void {
       '--out <file>',
       'file to write (default: next to the adapter, named after it with format and type)',
     )
+    .option(...IGNORE_TEXT_ENCODER)
     .action(exportAdapter);
 }
 
-async function exportAdapter(path: string, { format, dtype, out }: ExportOptions): Promise<void> {
+async function exportAdapter(
+  path: string,
+  { format, dtype, out, ignoreTextEncoder }: ExportOptions,
+): Promise<void> {
   const { path: adapterPath, bytes, beside } = await readAdapterFile(path, warn);
   if (holdsWeights(bytes)) throw wholeWeights(adapterPath);
-  const layers = decodeLoraFile(bytes, adapterPath, beside);
+  const stored = decodeLoraFile(bytes, adapterPath, beside);
+  const layers = ignoreTextEncoder ? stored.filter(({ key }) => isOfDenoiser(key)) : stored;
   const isRun = await isFolder(path);
   const title = basename(isRun ? resolve(path) : path, isRun ? '' : '.safetensors');
   const target = out ?? join(dirname(adapterPath), `${title}-${format}-${dtype}.safetensors`);

@@ -5,13 +5,22 @@ import { requireNoOther } from '../../models/pipeline/no-pipeline.js';
 import { loadTokenizer, tokenizerOf } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { topologySchema } from '../../streams/config/schema/topology-schema.js';
 import { CONFIG_VERSION } from '../../streams/config/source/version.js';
+import type { AdapterPlace } from '../../streams/directory/read-adapter.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
-import { between, collect, modelPath, whole } from '../input/options.js';
+import {
+  between,
+  collect,
+  collectAdapters,
+  IGNORE_TEXT_ENCODER,
+  modelPath,
+  whole,
+} from '../input/options.js';
 import { printWarnings } from '../output/log.js';
 
 interface SampleOptions {
   readonly pipeline: string;
-  readonly lora?: string;
+  readonly lora: readonly AdapterPlace[];
+  readonly ignoreTextEncoder: boolean;
   readonly prompt: readonly string[];
   readonly out: string;
   readonly images: number;
@@ -37,9 +46,12 @@ export function addSampleCommand(program: Command): void {
     .requiredOption('--out <file>', 'PNG file to write')
     .option('--pipeline <folder>', 'the model', 'tributary:shapes')
     .option(
-      '--lora <file>',
-      'adapter file in diffusers, PEFT or kohya format, or its folder, such as runs/<name>',
+      '--lora <file[:strength]>',
+      'adapter file of any program, or its folder, such as runs/<name>; repeatable',
+      collectAdapters,
+      [],
     )
+    .option(...IGNORE_TEXT_ENCODER)
     .option('--images <n>', 'pictures per prompt', whole(1, 1000), 8)
     .option('--seed <n>', 'seed of the noise', whole(0, 2 ** 32 - 1), 1234)
     .option('--steps <n>', 'sampler steps', whole(2, 1000), 10)
@@ -81,7 +93,10 @@ async function sample(options: SampleOptions): Promise<void> {
     },
     evaluation: { seed: options.seed },
   });
-  const sampler = await startSampler(config, printWarnings, options.lora ?? null);
+  const sampler = await startSampler(config, printWarnings, {
+    places: options.lora,
+    ignoresTextEncoder: options.ignoreTextEncoder,
+  });
   try {
     const parameters = sampler.fileParameters ?? sampler.baseParameters;
     const png = await sampler.withPolicy({ version: 0, parameters }, (call) =>

@@ -1,8 +1,11 @@
 /** @file How values of options are read. */
+
+import { existsSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { packageNames } from '../../own-package.js';
 import { noSuchName, placeOfName } from '../../streams/config/source/named-files.js';
+import type { AdapterPlace } from '../../streams/directory/read-adapter.js';
 
 /**
  * Returns the path of a model that a command names: a folder, or something that the package brings.
@@ -20,6 +23,27 @@ export function modelPath(word: string): string {
 export function collect(value: string, gathered: readonly string[] = []): string[] {
   return [...gathered, value];
 }
+
+/** A path, a colon, and a decimal number. */
+const WITH_STRENGTH = /^(.+):([-+]?(?:\d+\.?\d*|\.\d+))$/;
+
+/** Reads `<file>:<strength>`, where the strength is 1 unless it is there. A path that exists is taken as it is. */
+export function adapterPlace(text: string): AdapterPlace {
+  const [, path, strength] = existsSync(text) ? [] : (WITH_STRENGTH.exec(text) ?? []);
+  return path === undefined ? { path: text, strength: 1 } : { path, strength: Number(strength) };
+}
+
+/** Gathers adapters of an option that may be given several times. */
+export function collectAdapters(text: string, gathered: readonly AdapterPlace[] = []): AdapterPlace[] {
+  return [...gathered, adapterPlace(text)];
+}
+
+/** The option to use an adapter without its layers of text encoders. */
+export const IGNORE_TEXT_ENCODER = [
+  '--ignore-text-encoder',
+  'leave out the layers of text encoders that an adapter has',
+  false,
+] as const;
 
 /** The option to take a run whose lock names a process that cannot be asked. */
 export const TAKE_OVER = [

@@ -1,25 +1,14 @@
 /**
- * @file Adapter files in safetensors: in the style of diffusers and PEFT, and in kohya's, which ComfyUI and AUTOMATIC1111
- * read. The scale of a layer is alpha / rank.
+ * @file LoRA files in safetensors: in the style of diffusers and PEFT, and in kohya's, which ComfyUI and AUTOMATIC1111 read.
+ * The scale of a layer is alpha / rank.
  */
 import { sha256 } from '../files/checksum.js';
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  floatValues,
-  type SafetensorsTensor,
-} from '../files/safetensors.js';
+import { encodeSafetensors, type SafetensorsTensor } from '../files/safetensors.js';
 import { encodeFloat16 } from '../numeric/float16.js';
+import { type BesideLoraFile, decodeAdapterFile } from './adapter-file.js';
 import { kohyaMetadata, toKohya } from './kohya.js';
 import { fileShapes, haveOneRank, type LoraLayer, loraFault, someOf } from './lora-layer.js';
-import {
-  PEFT_METADATA,
-  type PeftConfigFile,
-  peftMetadata,
-  readPeftConfig,
-  readPeftMetadata,
-} from './peft-metadata.js';
-import { foreignKind, isBarePeft, parseTensorName, type TensorName } from './tensor-names.js';
+import { PEFT_METADATA, peftMetadata } from './peft-metadata.js';
 
 /** Naming styles: `peft` for diffusers and PEFT; `kohya` for ComfyUI and AUTOMATIC1111, which diffusers reads too. */
 export const LORA_FORMATS = ['peft', 'kohya'] as const;
@@ -36,7 +25,6 @@ interface LoraFileOptions {
 }
 
 const FOR_RESUMING: LoraFileOptions = { format: 'peft', dtype: 'fp32' };
-const SAVE_AGAIN = 'Save the adapter again as LoRA, with diffusers, PEFT, kohya or Tributary.';
 const CHECK_LAYERS = 'Give every layer a key and whole matrices.';
 
 /**
@@ -98,140 +86,6 @@ function namesOf(
   throw loraFault(key, expected, 'another name', 'Write it in the format peft.');
 }
 
-/** What accompanies an adapter file. */
-export interface BesideLoraFile {
-  /** The `adapter_config.json` of its folder, which is read if the tensors are named as in a bare PEFT model. */
-  readonly peftConfig?: PeftConfigFile | undefined;
-  /** Called once if nothing states alpha. */
-  readonly warn?: ((message: string) => void) | undefined;
-}
-
-/**
- * Reads an adapter file of either style, or of diffusers before PEFT (see `parseTensorName`), in F64, F32, F16 or BF16. Returns
- * the layers sorted by key. Alpha comes from the layer's own tensor, else from the metadata or PEFT's `adapter_config.json`;
- * if none states it, it is the rank, as in diffusers and sd-scripts.
- *
- * Errors: TRIB_FILE if the file is damaged; TRIB_LORA, naming the keys, if it holds anything other than pairs of matrices or
- * of kernels with their alphas, or as `readPeftConfig` and `readPeftMetadata`.
- * @param where the file's name, for error texts.
- */
-export function decodeLoraFile(
-  bytes: Uint8Array,
-  where: string,
-  { peftConfig, warn }: BesideLoraFile = {},
-): readonly LoraLayer[] {
-  const { tensors, metadata } = decodeSafetensors(bytes, where);
-  const layers = new Map<string, Partial<Record<TensorName['part'], SafetensorsTensor>>>();
-  const foreign: string[] = [];
-  for (const [name, tensor] of tensors) {
-    const parsed = parseTensorName(name);
-    if (!parsed) {
-      foreign.push(name);
-      continue;
-    }
-    const parts = layers.get(parsed.key) ?? {};
-    if (parts[parsed.part]) {
-      throw loraFault(`${where} ${parsed.key}`, 'each layer once', `it twice (${name})`, SAVE_AGAIN);
-    }
-    layers.set(parsed.key, { ...parts, [parsed.part]: tensor });
-  }
-  if (foreign.length > 0) throw notLora(where, foreign);
-  if (layers.size === 0) throw loraFault(where, 'at least one layer', 'none', SAVE_AGAIN);
-  const ofMetadata = readPeftMetadata(metadata[PEFT_METADATA], where);
-  const isBare = [...tensors.keys()].some(isBarePeft);
-  const ofConfig = peftConfig && isBare ? readPeftConfig(peftConfig) : undefined;
-  const assumed: LoraLayer[] = [];
-  const read = [...layers.keys()].sort().map((key) => {
-    const { A, B, alpha, mid } = layers.get(key) ?? {};
-    const layer = pair(A, B, mid, `${where} ${key}`);
-    const own = alpha && numbers(alpha, `${where} ${key}.alpha`);
-    if (own && !(own.length === 1 && own.every((value) => value > 0))) {
-      throw loraFault(`${where} ${key}.alpha`, 'one number above 0', `[${own.join(', ')}]`, SAVE_AGAIN);
-    }
-    const configured = ofConfig?.(key, layer.rank);
-    const told = own?.[0] ?? ofMetadata(key, layer.rank) ?? configured;
-    const whole = { key, ...layer, alpha: told ?? layer.rank };
-    if (told === undefined) assumed.push(whole);
-    return whole;
-  });
-  if (assumed.length > 0) warn?.(assumedAlpha(where, assumed, read.length, isBare));
-  return read;
-}
-
-function assumedAlpha(where: string, assumed: readonly LoraLayer[], count: number, isBare: boolean): string {
-  const ranks = [...new Set(assumed.map(({ rank }) => rank))].sort((a, b) => a - b);
-  const which = assumed.length === count ? 'any layer' : `${assumed.length} of ${count} layers`;
-  return (
-    `${where}: nothing says the alpha of ${which}; it is taken to be the rank, ${ranks.join(' or ')}, as diffusers does. ` +
-    `If it was another in training, ${isBare ? 'put the adapter_config.json of that run beside the file' : 'save the adapter again with its alpha'}.`
-  );
-}
-
-function notLora(where: string, names: readonly string[]): Error {
-  const kind = names.map(foreignKind).find((found) => found !== undefined);
-  const expected = 'tensors named <module>.lora_A.weight or lora_unet_<module>.lora_down.weight';
-  return loraFault(where, expected, `${someOf(names)}${kind ? `: ${kind}` : ''}`, SAVE_AGAIN);
-}
-
-/**
- * Checks that A and B fit. B is a matrix, or 1 x 1 kernels of the same numbers, regardless of A. With a middle kernel
- * [rank, rank, h, w] (LoCon's Tucker form), A is 1 x 1, and both together are one kernel of that size.
- */
-function pair(
-  a: SafetensorsTensor | undefined,
-  b: SafetensorsTensor | undefined,
-  mid: SafetensorsTensor | undefined,
-  where: string,
-): Pick<LoraLayer, 'loraA' | 'loraB' | 'rank'> & Pick<LoraLayer, 'kernel'> {
-  if (!a || !b || !areFactors(a.shape, b.shape)) {
-    const got = `[${a?.shape.join(', ') ?? 'missing'}] and [${b?.shape.join(', ') ?? 'missing'}]`;
-    const expected = 'A [rank, in] and B [out, rank], or kernels [rank, in, h, w] and [out, rank, 1, 1]';
-    throw loraFault(where, expected, got, SAVE_AGAIN);
-  }
-  const [rank, , height, width] = a.shape as [number, number, number?, number?];
-  const kernel = height === undefined || width === undefined ? {} : { kernel: [height, width] as const };
-  const layer = { loraA: floats(a, where), loraB: floats(b, where), rank, ...kernel };
-  return mid ? { ...layer, ...withMiddle(layer.loraA, a.shape, mid, where) } : layer;
-}
-
-/** A and the middle kernel as one: A'[r, i, h, w] = sum over q of M[r, q, h, w] A[q, i]. */
-function withMiddle(
-  down: Float32Array,
-  downShape: readonly number[],
-  mid: SafetensorsTensor,
-  where: string,
-): Required<Pick<LoraLayer, 'loraA' | 'kernel'>> {
-  const [rank = 0, inputs = 0, ...ones] = downShape;
-  const [outer, inner, height, width] = mid.shape;
-  const fits = mid.shape.length === 4 && outer === rank && inner === rank && ones.every((size) => size === 1);
-  if (!fits || height === undefined || width === undefined) {
-    const got = `[${downShape.join(', ')}] and [${mid.shape.join(', ')}]`;
-    throw loraFault(where, 'A [rank, in, 1, 1] and a middle kernel [rank, rank, h, w]', got, SAVE_AGAIN);
-  }
-  const [middle, size] = [floats(mid, where), height * width];
-  const loraA = new Float32Array(rank * inputs * size);
-  for (let r = 0; r < rank; r++) {
-    for (let i = 0; i < inputs; i++) {
-      for (let place = 0; place < size; place++) {
-        let sum = 0;
-        for (let q = 0; q < rank; q++) sum += middle[(r * rank + q) * size + place]! * down[q * inputs + i]!;
-        loraA[(r * inputs + i) * size + place] = sum;
-      }
-    }
-  }
-  return { loraA, kernel: [height, width] };
-}
-
-function areFactors(a: readonly number[], b: readonly number[]): boolean {
-  const [, inner, ...ones] = b;
-  return (
-    [a, b].every(({ length }) => length === 2 || length === 4) &&
-    inner === a[0] &&
-    ones.every((size) => size === 1) &&
-    [...a, ...b].every((size) => size > 0)
-  );
-}
-
 function matrix(
   key: string,
   data: Float32Array,
@@ -250,13 +104,21 @@ function matrix(
   throw loraFault(key, 'numbers up to 65504, as fp16 can hold', `${data[beyond]}`, 'Write it as fp32.');
 }
 
-/** Numbers that may also be stored as integers. */
-function numbers(tensor: SafetensorsTensor, where: string): readonly number[] {
-  return tensor.dtype === 'I64' ? Array.from(tensor.data, Number) : [...floats(tensor, where)];
-}
-
-function floats(tensor: SafetensorsTensor, where: string): Float32Array {
-  const values = floatValues(tensor);
-  if (values) return values;
-  throw loraFault(where, 'F64, F32, F16 or BF16', tensor.dtype, SAVE_AGAIN);
+/**
+ * Reads the layers of an adapter file, sorted by key; see `decodeAdapterFile`.
+ *
+ * Errors: those of `decodeAdapterFile`; TRIB_LORA if some of its layers are not LoRA, naming them and the command that helps.
+ * @param where the file's name, for error texts.
+ */
+export function decodeLoraFile(
+  bytes: Uint8Array,
+  where: string,
+  beside: BesideLoraFile = {},
+): readonly LoraLayer[] {
+  const { layers, others } = decodeAdapterFile(bytes, where, beside);
+  if (others.length === 0) return layers;
+  const kinds = [...new Set(others.map(({ kind }) => kind))].join(' and ');
+  const got = `${kinds} for ${others.length}: ${someOf(others.map(({ key }) => key))}`;
+  const nextStep = `Merge the file into its base, and use that model: tributary merge ${where} --pipeline <base> --out <folder>.`;
+  throw loraFault(where, 'LoRA for all layers', got, nextStep);
 }

@@ -50,6 +50,50 @@ export function withOneRank(layers: readonly LoraLayer[]): readonly LoraLayer[] 
   });
 }
 
+/**
+ * Returns the weighted sum of adapters: every layer that one of them has. Factors of the same layer stand side by side, so that
+ * its rank is the sum of theirs, and strengths are in B. A single adapter at strength 1 is returned as it is.
+ *
+ * Errors: TRIB_LORA if two adapters have a layer in different sizes.
+ */
+export function summedLayers(
+  adapters: readonly { readonly layers: readonly LoraLayer[]; readonly strength: number }[],
+): readonly LoraLayer[] {
+  const [only, ...more] = adapters;
+  if (only?.strength === 1 && more.length === 0) return only.layers;
+  const found = new Map<string, LoraLayer>();
+  for (const { layers, strength } of adapters) {
+    for (const layer of layers) {
+      const scale = (strength * layer.alpha) / layer.rank;
+      const own = { ...layer, alpha: layer.rank, loraB: layer.loraB.map((value) => value * scale) };
+      const other = found.get(layer.key);
+      found.set(layer.key, other ? sideBySide(other, own) : own);
+    }
+  }
+  return [...found.values()].sort((one, other) => (one.key < other.key ? -1 : 1));
+}
+
+function sideBySide(one: LoraLayer, other: LoraLayer): LoraLayer {
+  const sizes = [one, other].map(
+    ({ loraA, loraB, rank }) => `${loraB.length / rank} x ${loraA.length / rank}`,
+  );
+  if (sizes[0] !== sizes[1]) {
+    const nextStep = 'They were made for different bases: use adapters of one.';
+    throw loraFault(one.key, 'the same size in all adapters', sizes.join(' and '), nextStep);
+  }
+  const rank = one.rank + other.rank;
+  const outputs = one.loraB.length / one.rank;
+  const loraB = new Float32Array(outputs * rank);
+  for (let o = 0; o < outputs; o++) {
+    loraB.set(one.loraB.subarray(o * one.rank, (o + 1) * one.rank), o * rank);
+    loraB.set(other.loraB.subarray(o * other.rank, (o + 1) * other.rank), o * rank + one.rank);
+  }
+  const loraA = new Float32Array(one.loraA.length + other.loraA.length);
+  loraA.set(one.loraA);
+  loraA.set(other.loraA, one.loraA.length);
+  return { ...one, rank, alpha: rank, loraA, loraB };
+}
+
 /** Whether all layers have the same rank and alpha, as in adapters that Tributary trains. */
 export function haveOneRank(layers: readonly LoraLayer[]): boolean {
   return layers.every(({ rank, alpha }) => rank === layers[0]?.rank && alpha === layers[0].alpha);

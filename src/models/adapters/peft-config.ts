@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { loraFault } from './lora-layer.js';
+import type { Part } from './tensor-names.js';
 
 /** A LoraConfig as parsed JSON. */
 export type PeftConfig = Readonly<Record<string, unknown>>;
@@ -113,20 +114,26 @@ const STARTS: readonly unknown[] = [undefined, null, true, false, 'gaussian', 'e
  * so PEFT corrects the setting.
  *
  * Errors: TRIB_LORA, naming the field.
+ * @param present what the file's tensors are: magnitudes of DoRA and biases of B may be asked for where they are there.
  */
-export function requirePlainLora(config: PeftConfig, place: (field: string) => string): void {
+export function requirePlainLora(
+  config: PeftConfig,
+  place: (field: string) => string,
+  present: ReadonlySet<Part>,
+): void {
   const refuse = (field: string, expected: string, why: string) => {
     throw loraFault(place(field), expected, `${shown(config[field])}${why && `: ${why}`}`, MERGE);
   };
   const type = config.peft_type ?? 'LORA';
   if (type !== 'LORA') refuse('peft_type', 'LORA', '');
   if ((config.bias ?? 'none') !== 'none') refuse('bias', '"none"', 'biases that were trained too');
-  if (config.lora_bias === true) refuse('lora_bias', 'false', 'a bias of B');
+  if (config.lora_bias === true && !present.has('bias')) refuse('lora_bias', 'false', 'a bias of B');
   if (!STARTS.includes(config.init_lora_weights))
     refuse('init_lora_weights', 'a start that leaves the base model unchanged', '');
   for (const field of Object.keys(config)) {
     // DoRA, QA-LoRA and future variants each have a field of this kind.
-    if (field.startsWith('use_') && field !== 'use_rslora' && isSet(config[field]))
+    const isKnown = field === 'use_rslora' || (field === 'use_dora' && present.has('magnitude'));
+    if (field.startsWith('use_') && !isKnown && isSet(config[field]))
       refuse(field, 'false', 'a formula other than that of LoRA');
   }
   for (const [field, why] of Object.entries(FOREIGN_FIELDS)) {

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { at } from '../../at.js';
 import { type LoraLayer, loraFault } from './lora-layer.js';
 import { type PeftConfig, peftAlpha, requirePlainLora } from './peft-config.js';
+import type { Part } from './tensor-names.js';
 
 export const PEFT_METADATA = 'lora_adapter_metadata';
 const SAVE_AGAIN = 'Save the adapter again with the configuration that it was trained with.';
@@ -48,7 +49,11 @@ type AlphaOf = (key: string, rank: number) => number | undefined;
  *
  * Errors: TRIB_LORA if it does not parse; the returned function throws as `peftAlpha` and `requirePlainLora`.
  */
-export function readPeftMetadata(text: string | undefined, where: string): AlphaOf {
+export function readPeftMetadata(
+  text: string | undefined,
+  where: string,
+  present: ReadonlySet<Part>,
+): AlphaOf {
   if (text === undefined) return () => undefined;
   const fields = Object.entries(parse(text, `${where} ${PEFT_METADATA}`));
   const configs = new Map<string, PeftConfig>();
@@ -57,7 +62,8 @@ export function readPeftMetadata(text: string | undefined, where: string): Alpha
       name.startsWith(`${component}.`) ? [[name.slice(component.length + 1), value]] : [],
     );
     const config = configs.get(component) ?? Object.fromEntries(own);
-    if (!configs.has(component)) requirePlainLora(config, (field) => `${where} ${component}.${field}`);
+    if (!configs.has(component))
+      requirePlainLora(config, (field) => `${where} ${component}.${field}`, present);
     configs.set(component, config);
     return config;
   };
@@ -76,9 +82,9 @@ export interface PeftConfigFile {
 }
 
 /** Reads `adapter_config.json`, which describes one model of any component. Errors: TRIB_LORA, naming the file. */
-export function readPeftConfig({ path: file, text }: PeftConfigFile): AlphaOf {
+export function readPeftConfig({ path: file, text }: PeftConfigFile, present: ReadonlySet<Part>): AlphaOf {
   const config = parse(text, file);
-  requirePlainLora(config, (field) => `${file} ${field}`);
+  requirePlainLora(config, (field) => `${file} ${field}`, present);
   return (key, rank) => peftAlpha(config, key, rank, (field) => `${file} ${field}`);
 }
 

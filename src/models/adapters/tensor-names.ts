@@ -6,18 +6,32 @@ import { fromSgm, UNDERSCORED_SGM_NAMES } from './sgm-names.js';
 export interface TensorName {
   /** Component and module, such as `unet.mid_block.attentions.0.proj_in`. */
   readonly key: string;
-  /** `mid` is the middle one of a convolution in three parts (LoCon). */
-  readonly part: 'A' | 'B' | 'alpha' | 'mid';
+  readonly part: Part;
 }
 
+/** `mid` is the middle one of a convolution in three parts (LoCon), `bias` that of B, `magnitude` of DoRA in PEFT. */
+export type Part = 'A' | 'B' | 'alpha' | 'mid' | 'bias' | 'magnitude' | 'ia3' | (typeof NAMED_PARTS)[number];
+
+/** What LyCORIS and ComfyUI write, under these names. */
+const NAMED_PARTS = [
+  ...(['hada_w1_a', 'hada_w1_b', 'hada_w2_a', 'hada_w2_b', 'hada_t1', 'hada_t2'] as const),
+  ...(['lokr_w1', 'lokr_w1_a', 'lokr_w1_b', 'lokr_w2', 'lokr_w2_a', 'lokr_w2_b', 'lokr_t2'] as const),
+  ...(['dora_scale', 'diff', 'diff_b', 'w_norm', 'b_norm', 'set_weight', 'on_input'] as const),
+] as const;
+
 /** Endings of names. PEFT puts the name of the adapter behind A and B, unless it saves without. */
-const ENDINGS: readonly (readonly [RegExp, TensorName['part']])[] = [
+const ENDINGS: readonly (readonly [RegExp, Part])[] = [
   [/\.lora_A(?:\.\w+)?\.weight$/, 'A'],
   [/\.lora_B(?:\.\w+)?\.weight$/, 'B'],
   [/\.(?:lora_|lora\.|lora_linear_layer\.)down\.weight$/, 'A'],
   [/\.(?:lora_|lora\.|lora_linear_layer\.)up\.weight$/, 'B'],
   [/\.lora_mid\.weight$/, 'mid'],
   [/\.alpha$/, 'alpha'],
+  [/\.(?:lora_B(?:\.\w+)?|lora_up|lora\.up)\.bias$/, 'bias'],
+  [/\.lora_magnitude_vector(?:\.\w+)?$/, 'magnitude'],
+  ...NAMED_PARTS.map((part) => [new RegExp(`\\.${part}$`), part] as const),
+  // Only where the module is one word, as in kohya's style: elsewhere this is any weight.
+  [/(?<=^(?:lora|lycoris)_\w+)\.weight$/, 'ia3'],
 ];
 const BARE_PEFT = /^(?:unet\.)?base_model\.model\./;
 /** Layers of attention in diffusers before 0.22: `...attn1.processor.to_q_lora.down.weight`; of CLIP, `...self_attn.to_q_lora`. */
@@ -98,13 +112,7 @@ const OF_OTHERS =
   /^transformer\.|^lora_transformer|(?:^|[._])(?:double|single|joint)_(?:transformer_)?blocks[._]|^(?:lora_unet_|lycoris_|(?:model\.)?diffusion_model\.)(?:transformer_)?(?:blocks|layers)[._]|^lora_(?:prior|te3|vae|controlnet)_|^lllite|^lora_unet_.*motion_modules|motion_modules\.|^(?:ip_adapter|image_proj)\./;
 
 const FOREIGN: readonly (readonly [RegExp, string])[] = [
-  [/\.hada_[wt]/, 'LoHa (a product of two adapters), which is not LoRA'],
-  [/\.lokr_/, 'LoKr (a Kronecker product), which is not LoRA'],
-  [/\.(dora_scale|lora_magnitude_vector)/, 'DoRA (scaled weights), which is not LoRA'],
-  [/\.(cp_mid)/, 'a convolution in three parts (Tucker), not two'],
-  [/\.(diff|diff_b|w_norm|b_norm|set_weight)$/, 'full differences of weights, which is not LoRA'],
-  [/\.lora_bias|lora_B(\.\w+)?\.bias|lora_up\.bias/, 'a bias'],
-  [/\.on_input$|\.ia3_l/, 'IA³ (scaled activations), which is not LoRA'],
+  [/\.ia3_l/, 'IA³ of PEFT (scaled activations), which is not LoRA'],
   [/\.oft_|\.boft_/, 'OFT (rotated weights), which is not LoRA'],
   [/\.[ab][12]\.weight$/, 'GLoRA, which is not LoRA'],
   [/\.vera_|\.hra_u/, 'VeRA or HRA, which is not LoRA'],

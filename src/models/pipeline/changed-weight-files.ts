@@ -47,8 +47,13 @@ export async function changedWeightFiles(
 export function changesByName(
   path: string,
   shapes: ReadonlyMap<string, readonly number[]>,
-  changes: readonly WeightChange[],
+  stated: readonly WeightChange[],
 ): Changes {
+  // transformers 5 leaves out the name of the model inside CLIP.
+  const changes = stated.map((change) => {
+    const name = shapes.has(change.name) ? change.name : change.name.replace(/^text_model\./, '');
+    return shapes.has(name) ? { ...change, name } : change;
+  });
   const found = [...shapes].map(([name, shape]) => [name, { shape, layout: layoutOf(shape) }] as const);
   requireFit(changes, new Map(found), path);
   return new Map(changes.map((change) => [change.name, change]));
@@ -88,7 +93,8 @@ export async function* contentOf(
 async function changedTensor(owner: Owner, change: WeightChange | undefined) {
   if (!change) return (await readStored(owner)).data;
   const values = await readFloats(owner);
-  change.apply(values, layoutOf(owner.record.shape));
+  const { shape } = owner.record;
+  change.apply(values, layoutOf(shape), shape);
   return values;
 }
 

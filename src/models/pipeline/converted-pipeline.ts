@@ -1,7 +1,11 @@
 /** @file The folder of diffusers that a one-file checkpoint stands for, written out. */
 import { type Checkpoint, type CheckpointOptions, readCheckpoint } from '../checkpoint/read-checkpoint.js';
 import { type FileContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
-import type { WeightChange } from '../graph/weights/weight-change.js';
+import {
+  type ComponentChanges,
+  requireComponents,
+  type WeightChange,
+} from '../graph/weights/weight-change.js';
 import { clipTextModel } from '../networks/clip-text-model.js';
 import { openComponentWeights } from '../networks/component-weights.js';
 import { type Network, requireWeights } from '../networks/network-weights.js';
@@ -13,8 +17,8 @@ import { PROMPT_LENGTH } from './tokenizers/clip-tokenizer.js';
 import { ownTokenizerFiles } from './tokenizers/own-clip-tokenizer.js';
 
 export interface ConvertOptions extends CheckpointOptions {
-  /** What changes in the denoiser's weights. */
-  readonly changes?: readonly WeightChange[];
+  /** What changes in the weights. */
+  readonly changes?: ComponentChanges;
 }
 
 /**
@@ -28,7 +32,7 @@ export interface ConvertOptions extends CheckpointOptions {
 export async function writeConvertedPipeline(
   path: string,
   out: string,
-  { changes = [], ...options }: ConvertOptions = {},
+  { changes = {}, ...options }: ConvertOptions = {},
 ): Promise<readonly string[]> {
   await requireEmptyFolder(out);
   const checkpoint = await readCheckpoint(path, options);
@@ -39,20 +43,26 @@ export async function writeConvertedPipeline(
   for (const [name, padToken] of checkpoint.padTokens)
     for (const [file, content] of Object.entries(ownTokenizerFiles(padToken)))
       files[`${name}/${file}`] = content;
-  const changed = changesOf(checkpoint, pipeline, changes);
+  requireComponents(changes, [...checkpoint.parts.keys()], path);
+  const changed = changesOf(checkpoint, changes);
   for (const [name, part] of checkpoint.parts) {
     const base = name.startsWith('text_encoder') ? 'model' : 'diffusion_pytorch_model';
-    const own = name === pipeline.denoiser.family.component ? changed : new Map<string, WeightChange>();
+    const own = changed.get(name) ?? new Map<string, WeightChange>();
     files[`${name}/${base}.safetensors`] = { pieces: contentOf(part.path, own, part.views) };
   }
   await writeDirectoryAtomic(out, files);
   return pipeline.corrections;
 }
 
-function changesOf({ path, parts }: Checkpoint, pipeline: PipelineFolder, changes: readonly WeightChange[]) {
-  const views = parts.get(pipeline.denoiser.family.component)?.views ?? new Map();
-  const shapes = new Map([...views].map(([name, { shape }]) => [name, shape] as const));
-  return changesByName(path, shapes, changes);
+/** Changes by component and weight. */
+function changesOf({ path, parts }: Checkpoint, changes: ComponentChanges) {
+  return new Map(
+    Object.entries(changes).map(([component, own]) => {
+      const views = parts.get(component)?.views ?? new Map();
+      const shapes = new Map([...views].map(([name, { shape }]) => [name, shape] as const));
+      return [component, changesByName(path, shapes, own)] as const;
+    }),
+  );
 }
 
 /** Checks that no network lacks a weight, before anything is written. */

@@ -11,6 +11,7 @@ import { toHalfPrecision } from '../graph/half/half-precision.js';
 import { gatherAttention, writeAttention } from '../graph/passes/attention.js';
 import { lowerForTraining } from '../graph/passes/lower.js';
 import { scaleBeforeProduct } from '../graph/passes/scale-before-product.js';
+import { changedGraph } from '../graph/weights/changed-graph.js';
 import type { LoraSettings } from '../graph/weights/lora.js';
 import { policyFeeds } from '../graph/weights/policy-feeds.js';
 import { openPolicyNetwork, type PolicyInputs } from '../graph/weights/policy-network.js';
@@ -86,7 +87,8 @@ export async function openDenoiser(
   }
 
   async function open(count: number): Promise<Executable> {
-    const model = await openDenoiserGraph(engine, pipeline, count, precision);
+    const stored = await openDenoiserGraph(engine, pipeline, count, precision);
+    const model = changedGraph(stored, pipeline.denoiserChanges, denoiser.modelPath);
     const network = openPolicyNetwork(model, denoiser, lora, precision === 'float16' ? 'beside' : 'folded');
     inputs = network;
     const { graph, fault } = await form(network.graph);

@@ -3,9 +3,12 @@ import { readdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { type CopyOf, type FileContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
 import { changedModelFiles } from '../graph/weights/changed-model-files.js';
-import type { WeightChange } from '../graph/weights/weight-change.js';
+import {
+  type ComponentChanges,
+  requireComponents,
+  type WeightChange,
+} from '../graph/weights/weight-change.js';
 import { PICKLE } from '../networks/component-weights.js';
-import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { changedWeightFiles } from './changed-weight-files.js';
 import { writeConvertedPipeline } from './converted-pipeline.js';
 import { readPipelineFolder } from './pipeline-folder.js';
@@ -16,16 +19,16 @@ const OTHER_WEIGHTS =
   /(\.(onnx|onnx_data|safetensors|msgpack|h5)|\.safetensors(\.\w+)?\.index(\.\w+)?\.json)$/;
 
 /**
- * Writes a copy of a pipeline folder in which the denoiser's weights are changed. Other forms of the denoiser's weights are
- * left out, as they would still be those of the base. A checkpoint in one file becomes such a folder. It appears whole or
- * not at all.
+ * Writes a copy of a pipeline folder in which weights of the denoiser and of text encoders are changed. Other forms of a changed
+ * component's weights are left out, as they would still be those of the base. A checkpoint in one file becomes such a folder. It
+ * appears whole or not at all.
  *
  * Errors: TRIB_MODEL if it is no pipeline folder; TRIB_LORA if the changes do not fit; TRIB_USAGE if `out` holds files;
  * TRIB_FILE if a file cannot be read or written.
  */
 export async function writeMergedPipeline(
   path: string,
-  changes: readonly WeightChange[],
+  changes: ComponentChanges,
   out: string,
 ): Promise<void> {
   if (isOneFile(path)) {
@@ -33,26 +36,40 @@ export async function writeMergedPipeline(
     return;
   }
   await requireEmptyFolder(out);
-  const { denoiser } = await readPipelineFolder(path);
-  const folder = relative(path, dirname(denoiser.modelPath));
-  const inFolder = (name: string) => join(folder, name).replaceAll('\\', '/');
-  const { files, replaced } = await changedFiles(denoiser, changes);
+  const { denoiser, textEncoders } = await readPipelineFolder(path);
+  const { modelPath, network: architecture } = denoiser;
+  const components = [{ component: denoiser.family.component, modelPath, architecture }, ...textEncoders];
+  requireComponents(
+    changes,
+    components.map(({ component }) => component),
+    path,
+  );
+  const written: (readonly [string, FileContent])[] = [];
+  const replaced = new Set<string>();
+  const changed = components.filter(({ component }) => component in changes);
+  for (const component of changed) {
+    const folder = relative(path, dirname(component.modelPath));
+    const inFolder = (name: string) => join(folder, name).replaceAll('\\', '/');
+    const made = await changedFiles(component, changes[component.component] ?? []);
+    for (const name of made.replaced) replaced.add(inFolder(name));
+    for (const [name, content] of Object.entries(made.files)) written.push([inFolder(name), content]);
+  }
   const isReplaced = (name: string) =>
-    [...replaced].some((one) => inFolder(one) === name) ||
-    (name.startsWith(`${denoiser.family.component}/`) && (OTHER_WEIGHTS.test(name) || PICKLE.test(name)));
-  const changed = Object.entries(files).map(([name, content]) => [inFolder(name), content] as const);
+    replaced.has(name) ||
+    (changed.some(({ component }) => name.startsWith(`${component}/`)) &&
+      (OTHER_WEIGHTS.test(name) || PICKLE.test(name)));
   await writeDirectoryAtomic(out, {
     ...(await otherFiles(path, isReplaced)),
-    ...Object.fromEntries(changed),
+    ...Object.fromEntries(written),
   });
 }
 
-/** The files of the changed denoiser, and the names of those that they replace. */
+/** The files of a changed component, and the names of those that they replace. */
 async function changedFiles(
-  { modelPath, network }: DenoiserOnDisk,
+  { modelPath, architecture }: { readonly modelPath: string; readonly architecture: unknown },
   changes: readonly WeightChange[],
 ): Promise<{ files: Readonly<Record<string, FileContent>>; replaced: ReadonlySet<string> }> {
-  if (!network) return changedModelFiles(modelPath, changes);
+  if (!architecture) return changedModelFiles(modelPath, changes);
   const files = await changedWeightFiles(modelPath, changes);
   return { files, replaced: new Set(Object.keys(files)) };
 }

@@ -38,6 +38,8 @@ interface ModelOnDisk<Architecture> {
 }
 
 export interface TextEncoderOnDisk extends ModelOnDisk<ClipTextConfig> {
+  /** Its folder, and the first part of an adapter's keys. */
+  readonly component: string;
   readonly tokenizer: TokenizerSource;
 }
 
@@ -109,9 +111,10 @@ async function readTextEncoder(
   textClass: string | null,
 ): Promise<TextEncoderOnDisk> {
   const tokenizer = await source.tokenizer(`tokenizer${suffix}`);
-  const { modelPath, configPath, views } = await source.network(`text_encoder${suffix}`, 'model');
+  const component = `text_encoder${suffix}`;
+  const { modelPath, configPath, views } = await source.network(component, 'model');
   const architecture = configPath === null ? null : await readClipTextConfig(configPath, textClass);
-  return { modelPath, views, tokenizer, architecture };
+  return { component, modelPath, views, tokenizer, architecture };
 }
 
 async function readDenoiser(

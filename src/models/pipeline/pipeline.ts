@@ -3,6 +3,11 @@
 import { at } from '../../at.js';
 import { createNoiseSchedule, type NoiseSchedule } from '../diffusion/noise-schedule.js';
 import type { Engine } from '../engines/contract/engine.js';
+import {
+  type ComponentChanges,
+  requireComponents,
+  type WeightChange,
+} from '../graph/weights/weight-change.js';
 import { elementCount } from '../tensor.js';
 import { type Conditioning, createConditioning } from './conditioning.js';
 import { openImageDecoder } from './image-decoder.js';
@@ -16,6 +21,8 @@ const EMBEDDINGS_KEPT = 1024;
 
 export interface Pipeline {
   readonly folder: PipelineFolder;
+  /** How the weights of the denoiser differ from those in the folder. */
+  readonly denoiserChanges: readonly WeightChange[];
   readonly tokenizer: Tokenizer;
   readonly schedule: NoiseSchedule;
   /** [C, H, W] of the latents, which are the picture itself where there is no VAE. */
@@ -45,19 +52,26 @@ interface PipelineOptions {
   readonly negativePrompt?: string | undefined;
   /** Of the pictures; default: the model's own. */
   readonly size?: PictureSize;
+  /** Changed weights, where an adapter has other layers than LoRA of the denoiser. */
+  readonly changes?: ComponentChanges;
 }
 
 /**
- * Opens a pipeline folder. Errors: TRIB_MODEL or TRIB_FILE, naming the file that is missing or not what is needed; TRIB_CONFIG
- * for a size that the model cannot draw, and TRIB_PROMPT for a negative prompt that it cannot read.
+ * Opens a pipeline folder.
+ *
+ * Errors: TRIB_MODEL or TRIB_FILE, naming the file that is missing or not what is needed; TRIB_CONFIG for a size that the model
+ * cannot draw, TRIB_PROMPT for a negative prompt that it cannot read, and TRIB_LORA for a change that does not fit.
  */
 export async function openPipeline(
   engine: Engine,
   path: string,
-  { negativePrompt: common = '', size = {} }: PipelineOptions = {},
+  { negativePrompt: common = '', size = {}, changes = {} }: PipelineOptions = {},
 ): Promise<Pipeline> {
   const whole = await readPipelineFolder(path);
-  const encoder = await openPromptEncoder(engine, whole);
+  const { component } = whole.denoiser.family;
+  const components = [component, ...whole.textEncoders.map((one) => one.component)];
+  requireComponents(changes, components, path);
+  const encoder = await openPromptEncoder(engine, whole, changes);
   // A word that the model does not know is said before anything is drawn.
   if (common !== '') encoder.tokenizer.encode(common);
   const schedule = createNoiseSchedule(whole.scheduler);
@@ -74,6 +88,7 @@ export async function openPipeline(
     return embeds;
   }
   const texts = {
+    denoiserChanges: changes[component] ?? [],
     ...{ tokenizer, embedsShape, embedPrompt },
     embedNegative: (negativePrompt = common) => embedPrompt(negativePrompt),
   };

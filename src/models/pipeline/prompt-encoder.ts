@@ -3,6 +3,10 @@
 import { TributaryError } from '../../errors.js';
 import { compileGraph, compileModelFile } from '../engines/compile-graph.js';
 import type { Engine, Executable, Port, Tensors } from '../engines/contract/engine.js';
+import { prepareGraph } from '../engines/prepare-graph.js';
+import { readModelFile } from '../graph/onnx/model-file.js';
+import { changedGraph } from '../graph/weights/changed-graph.js';
+import type { ComponentChanges, WeightChange } from '../graph/weights/weight-change.js';
 import { clipTextModel } from '../networks/clip-text-model.js';
 import { openComponentWeights } from '../networks/component-weights.js';
 import { networkGraph, readNetworkWeights } from '../networks/network-weights.js';
@@ -39,9 +43,14 @@ const UNUSED = /position_ids$|^(text_projection\.|visual_projection\.|vision_mod
  * Errors: as `loadTokenizer`, `requireFittingTokenizer`, `compileModelFile` and `readNetworkWeights`; TRIB_MODEL where an
  * encoder has inputs beside token ids.
  */
-export async function openPromptEncoder(engine: Engine, folder: PipelineFolder): Promise<PromptEncoder> {
+export async function openPromptEncoder(
+  engine: Engine,
+  folder: PipelineFolder,
+  changes: ComponentChanges = {},
+): Promise<PromptEncoder> {
   const encoders: OpenEncoder[] = [];
-  for (const onDisk of folder.textEncoders) encoders.push(await openEncoder(engine, onDisk));
+  for (const onDisk of folder.textEncoders)
+    encoders.push(await openEncoder(engine, onDisk, changes[onDisk.component] ?? []));
   const [first] = encoders as [OpenEncoder];
   const { crossAttentionDim, pooledWidth } = folder.denoiser.config;
   const embedsShape = [first.tokenizer.modelMaxLength, crossAttentionDim] as const;
@@ -82,12 +91,19 @@ export async function openPromptEncoder(engine: Engine, folder: PipelineFolder):
   };
 }
 
-async function openEncoder(engine: Engine, onDisk: TextEncoderOnDisk): Promise<OpenEncoder> {
+async function openEncoder(
+  engine: Engine,
+  onDisk: TextEncoderOnDisk,
+  changes: readonly WeightChange[],
+): Promise<OpenEncoder> {
   const { modelPath: path, views, architecture } = onDisk;
   const tokenizer = loadTokenizer(onDisk.tokenizer);
   await requireFittingTokenizer(tokenizer, onDisk);
   if (!architecture) {
-    const executable = await compileModelFile(engine, path);
+    const executable =
+      changes.length === 0
+        ? await compileModelFile(engine, path)
+        : await compileChanged(engine, path, changes, tokenizer.modelMaxLength);
     requireTokenIds(executable.inputs, path);
     return { path, tokenizer, executable };
   }
@@ -96,11 +112,24 @@ async function openEncoder(engine: Engine, onDisk: TextEncoderOnDisk): Promise<O
     const network = (layer: Parameters<typeof clipTextModel>[0]) =>
       clipTextModel(layer, architecture, tokenizer.modelMaxLength);
     const read = await readNetworkWeights(network, weights, UNUSED, engine.raises);
-    const graph = networkGraph(network, read);
+    const graph = changedGraph(networkGraph(network, read), changes, path);
     return { path, tokenizer, executable: await compileGraph(engine, graph, { label: path }) };
   } finally {
     await weights.close();
   }
+}
+
+/** An ONNX graph with changed weights, for prompts of so many tokens. */
+async function compileChanged(
+  engine: Engine,
+  path: string,
+  changes: readonly WeightChange[],
+  tokens: number,
+): Promise<Executable> {
+  const { bytes, ...weights } = await readModelFile(path);
+  const options = { label: path, inputShapes: { input_ids: [1, tokens] }, ...weights };
+  const graph = changedGraph(await prepareGraph(engine, bytes, options), changes, path);
+  return compileGraph(engine, graph, { label: path });
 }
 
 function requireTokenIds(inputs: readonly Port[], path: string): void {

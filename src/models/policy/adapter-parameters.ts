@@ -2,12 +2,13 @@
 
 import { named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
+import type { BesideLoraFile } from '../adapters/adapter-file.js';
 import { isOfDenoiser, withoutComponent } from '../adapters/component-names.js';
-import { type BesideLoraFile, decodeLoraFile, encodeLoraFile } from '../adapters/lora-file.js';
+import { decodeLoraFile, encodeLoraFile } from '../adapters/lora-file.js';
 import { fileShapes, haveOneRank, type LoraLayer, someOf, withOneRank } from '../adapters/lora-layer.js';
-import { transpose } from '../graph/weights/free-weights.js';
 import { type Adapter, adapterShapes, type LoraSettings } from '../graph/weights/lora.js';
 import type { PolicyInputs } from '../graph/weights/policy-network.js';
+import { transpose } from '../graph/weights/weight-change.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import { counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
@@ -65,6 +66,11 @@ export interface FileAdapter {
 export function decodeAdapter(bytes: Uint8Array, where: string, beside?: BesideLoraFile): FileAdapter {
   const read = decodeLoraFile(bytes, where, beside);
   requireDenoiserLayers(read, where);
+  return fileAdapter(read);
+}
+
+/** Layers of the denoiser, as a policy takes them. */
+export function fileAdapter(read: readonly LoraLayer[]): FileAdapter {
   const stored = withOneRank(read);
   return {
     stored,
@@ -130,11 +136,11 @@ function describe({ inFeatures, outFeatures, kernel }: Adapter): string {
 }
 
 /** Without the layers of a text encoder, pictures would differ from those that the adapter's maker saw. */
-export function requireDenoiserLayers(layers: readonly LoraLayer[], where: string): void {
+function requireDenoiserLayers(layers: readonly LoraLayer[], where: string): void {
   const others = layers.map(({ key }) => key).filter((key) => !isOfDenoiser(key));
   if (others.length === 0) return;
   throw new TributaryError(
     'TRIB_LORA',
-    `${where}: expected only layers of the UNet, got ${others.length} of other components: ${someOf(others)}. Save the adapter without them.`,
+    `${where}: expected only layers of the UNet, got ${others.length} of other components: ${someOf(others)}. Training changes the UNet alone: merge the file into its base and train that (tributary merge), or leave them out (tributary export --ignore-text-encoder).`,
   );
 }

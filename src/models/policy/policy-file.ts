@@ -2,7 +2,7 @@
 
 import { named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
-import type { BesideLoraFile } from '../adapters/lora-file.js';
+import type { BesideLoraFile } from '../adapters/adapter-file.js';
 import { someOf } from '../adapters/lora-layer.js';
 import {
   decodeSafetensors,
@@ -14,7 +14,7 @@ import { headerEnd, LENGTH_BYTES, parseSafetensorsHeader } from '../files/safete
 import type { FreeWeight } from '../graph/weights/free-weights.js';
 import type { LoraSettings } from '../graph/weights/lora.js';
 import type { PolicyInputs } from '../graph/weights/policy-network.js';
-import type { WeightChange } from '../graph/weights/weight-change.js';
+import { type ComponentChanges, transpose, type WeightChange } from '../graph/weights/weight-change.js';
 import { DENOISER_FAMILIES } from '../networks/denoiser-family.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import {
@@ -104,30 +104,32 @@ export function policyParameters(policy: FilePolicy, inputs: PolicyInputs, where
 const withoutOnes = (shape: readonly number[]) => shape.join().replace(/(,1)+$/, '');
 
 /** Whether a file holds the trained weights of a UNet; false for anything else, such as an adapter or a damaged file. */
-export function holdsWeights(bytes: Uint8Array): boolean {
+export const holdsWeights = (bytes: Uint8Array): boolean => markOf(bytes) !== undefined;
+
+function markOf(bytes: Uint8Array) {
   try {
     const end = headerEnd(bytes, bytes.length, 'policy');
     const { metadata } = parseSafetensorsHeader(bytes.subarray(LENGTH_BYTES, end), bytes.length, 'policy');
-    return DENOISER_FAMILIES.some(({ component }) => component === metadata[MARK]);
+    return DENOISER_FAMILIES.find(({ component }) => component === metadata[MARK]);
   } catch (error) {
-    if (error instanceof TributaryError) return false;
+    if (error instanceof TributaryError) return undefined;
     throw error;
   }
 }
 
-/** Returns the changes that put the weights of a file into a network. Errors: as `decodePolicy`. */
-export function weightChanges(bytes: Uint8Array, where: string): readonly WeightChange[] {
-  return weightTensors(bytes, where).map(({ name, shape, data }) => ({
-    name,
-    shapeIn: (layout) => (layout === 'in-out' ? shape.toReversed() : shape),
-    apply(weight, layout) {
-      if (layout !== 'in-out') return weight.set(data);
-      const [outputs = 1, inputs = 1] = shape;
-      for (let o = 0; o < outputs; o++) {
-        for (let i = 0; i < inputs; i++) weight[i * outputs + o] = data[o * inputs + i]!;
-      }
-    },
-  }));
+/** Returns the changes that put the weights of a file into a network, by its component. Errors: as `decodePolicy`. */
+export function weightChanges(bytes: Uint8Array, where: string): ComponentChanges {
+  const changes = weightTensors(bytes, where).map(
+    ({ name, shape, data }): WeightChange => ({
+      name,
+      shapeIn: (layout) => (layout === 'in-out' ? shape.toReversed() : shape),
+      apply(weight, layout) {
+        const [outputs = 1, inputs = 1] = shape;
+        weight.set(layout === 'in-out' ? transpose(data, outputs, inputs) : data);
+      },
+    }),
+  );
+  return { [markOf(bytes)?.component ?? '']: changes };
 }
 
 function weightTensors(bytes: Uint8Array, where: string): FileWeight[] {

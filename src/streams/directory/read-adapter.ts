@@ -1,9 +1,22 @@
 import { dirname, join } from 'node:path';
 import { TributaryError } from '../../errors.js';
-import type { BesideLoraFile } from '../../models/adapters/lora-file.js';
+import {
+  type AdapterContent,
+  type BesideLoraFile,
+  decodeAdapterFile,
+} from '../../models/adapters/adapter-file.js';
+import { isOfDenoiser } from '../../models/adapters/component-names.js';
+import { summedLayers } from '../../models/adapters/lora-layer.js';
 import { isPickle, readWholeFile } from '../../models/files/read-bytes.js';
 import type { LoraSettings } from '../../models/graph/weights/lora.js';
-import { decodePolicy, type FilePolicy } from '../../models/policy/policy-file.js';
+import { adapterChanges, type ComponentChanges } from '../../models/graph/weights/weight-change.js';
+import { fileAdapter } from '../../models/policy/adapter-parameters.js';
+import {
+  decodePolicy,
+  type FilePolicy,
+  holdsWeights,
+  weightChanges,
+} from '../../models/policy/policy-file.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { adapterPathOf } from './adapter-path.js';
 
@@ -28,6 +41,119 @@ export async function readPolicy(place: string): Promise<ReadPolicy> {
   const warnings: string[] = [];
   const { path, bytes, beside } = await readAdapterFile(place, (message) => warnings.push(message));
   return { ...decodePolicy(bytes, path, beside), path, warnings };
+}
+
+/** An adapter that someone names, with the strength that its changes get. */
+export interface AdapterPlace {
+  /** The file, or a folder that `adapterPathOf` knows. */
+  readonly path: string;
+  readonly strength: number;
+}
+
+/** Adapters to use together. */
+export interface AdapterChoice {
+  readonly places: readonly AdapterPlace[];
+  /** Whether layers of text encoders are left out. */
+  readonly ignoresTextEncoder: boolean;
+}
+
+export const NO_ADAPTERS: AdapterChoice = { places: [], ignoresTextEncoder: false };
+
+/** What adapters are together. */
+export interface ReadAdapters {
+  /** LoRA of the denoiser, or all of its weights; null where there is none. */
+  readonly policy: FilePolicy | null;
+  /** All else that they change. */
+  readonly changes: ComponentChanges;
+  /** Their names, for error texts. */
+  readonly where: string;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads adapters in any style that `decodeAdapterFile` knows, and adds them up: every change times its strength. All weights of
+ * a UNet stand alone.
+ *
+ * Errors: as `readPolicy`; TRIB_LORA if all weights of a UNet come with a strength or beside another file, or two adapters have
+ * a layer in different sizes.
+ */
+export async function readAdapters(choice: AdapterChoice): Promise<ReadAdapters> {
+  const warnings: string[] = [];
+  const files = await readContents(choice, (message) => warnings.push(message));
+  const where = files.map(({ path }) => path).join(' and ');
+  const [weights] = files.flatMap((file) => ('weights' in file ? [file] : []));
+  if (weights) return { policy: decodePolicy(weights.weights, weights.path), changes: {}, where, warnings };
+  const adapters = files.flatMap((file) => ('content' in file ? [file] : []));
+  const ofDenoiser = adapters.flatMap(({ content, strength }) => {
+    const layers = content.layers.filter(({ key }) => isOfDenoiser(key));
+    return layers.length > 0 ? [{ layers, strength }] : [];
+  });
+  const rest = adapters.map(({ content, strength }) => ({
+    content: { ...content, layers: content.layers.filter(({ key }) => !isOfDenoiser(key)) },
+    strength,
+  }));
+  const policy =
+    ofDenoiser.length === 0 ? null : { adapter: fileAdapter(summedLayers(ofDenoiser)), weights: null };
+  return { policy, changes: adapterChanges(rest), where, warnings };
+}
+
+/** Reads adapters as changes of weights, to be merged into a model. Errors: as `readAdapters`. */
+export async function readChanges(
+  choice: AdapterChoice,
+  warn: (message: string) => void,
+): Promise<ComponentChanges> {
+  const files = await readContents(choice, warn);
+  const [weights] = files.flatMap((file) => ('weights' in file ? [file] : []));
+  if (weights) return weightChanges(weights.weights, weights.path);
+  return adapterChanges(files.flatMap((file) => ('content' in file ? [file] : [])));
+}
+
+type ReadContent = { readonly path: string } & (
+  | { readonly content: AdapterContent; readonly strength: number }
+  | { readonly weights: Uint8Array }
+);
+
+async function readContents(
+  { places, ignoresTextEncoder }: AdapterChoice,
+  warn: (message: string) => void,
+): Promise<readonly ReadContent[]> {
+  const files: ReadContent[] = [];
+  for (const { path: place, strength } of places) {
+    const { path, bytes, beside } = await readAdapterFile(place, warn);
+    if (!holdsWeights(bytes)) {
+      const content = decodeAdapterFile(bytes, path, beside);
+      files.push({
+        path,
+        strength,
+        content: ignoresTextEncoder ? withoutText(content, path, warn) : content,
+      });
+    } else if (places.length === 1 && strength === 1) files.push({ path, weights: bytes });
+    else {
+      throw new TributaryError(
+        'TRIB_LORA',
+        `${path}: expected an adapter, which can be scaled and added to others, got all weights of a UNet. Name it alone, without a strength.`,
+      );
+    }
+  }
+  return files;
+}
+
+/** The layers of the denoiser. Errors: TRIB_LORA if there are none. */
+function withoutText(content: AdapterContent, path: string, warn: (message: string) => void): AdapterContent {
+  const kept = {
+    layers: content.layers.filter(({ key }) => isOfDenoiser(key)),
+    others: content.others.filter(({ key }) => isOfDenoiser(key)),
+  };
+  const count = ({ layers, others }: AdapterContent) => layers.length + others.length;
+  const left = count(content) - count(kept);
+  if (count(kept) === 0) {
+    throw new TributaryError(
+      'TRIB_LORA',
+      `${path}: expected layers of a UNet, got ${left} of text encoders alone. Leave out --ignore-text-encoder.`,
+    );
+  }
+  if (left > 0) warn(`${path}: left out ${left} layers of text encoders, as --ignore-text-encoder says`);
+  return kept;
 }
 
 /** What the config trains: an adapter, or null for all weights. */

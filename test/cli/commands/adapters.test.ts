@@ -11,6 +11,7 @@ import {
 } from '../../../src/models/adapters/lora-file.js';
 import type { LoraLayer } from '../../../src/models/adapters/lora-layer.js';
 import { decodeSafetensors, encodeSafetensors } from '../../../src/models/files/safetensors.js';
+import { decodePolicy } from '../../../src/models/policy/policy-file.js';
 import { randomTensor } from '../../fixtures/run-model.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { writeTinyPipeline } from '../../fixtures/tiny-pipeline.js';
@@ -131,6 +132,49 @@ describe('tributary export and merge', () => {
     }
     const { stderr } = await draw(pipeline, found, '--lora', bare);
     expect(stderr.split(warning)).toHaveLength(2);
+  });
+
+  test('should leave out layers of text encoders where asked, and train on no file that has some', async () => {
+    const folder = await temporaryFolder();
+    const [adapter, out] = [join(folder, 'adapter.safetensors'), join(folder, 'out.safetensors')];
+    const text = { ...(LAYERS[0] as LoraLayer), key: 'text_encoder.text_model.encoder.layers.0.mlp.fc1' };
+    const bytes = encodeLoraFile([...LAYERS, text]);
+    await writeFile(adapter, bytes);
+    const command = ['export', adapter, '--ignore-text-encoder', '--dtype', 'fp32', '--out', out];
+    expect(await callCli(command)).toMatchObject({ code: 0, stderr: '' });
+    expect(decodeLoraFile(await readFile(out), out)).toEqual(LAYERS);
+    expect(() => decodePolicy(bytes, 'file')).toThrow(
+      'file: expected only layers of the UNet, got 1 of other components: "text_encoder.text_model.encoder.layers.0.mlp.fc1". Training changes the UNet alone: merge the file into its base and train that (tributary merge)',
+    );
+    const pipeline = join(folder, 'base');
+    await writeTinyPipeline(pipeline);
+    const merged = join(folder, 'merged');
+    expect(
+      await callCli([
+        'merge',
+        `${out}:0.25`,
+        `${adapter}:.75`,
+        '--ignore-text-encoder',
+        '--pipeline',
+        pipeline,
+        '--out',
+        merged,
+      ]),
+    ).toEqual({
+      code: 0,
+      stdout: `${merged}\n`,
+      stderr: `warning: ${adapter}: left out 1 layers of text encoders, as --ignore-text-encoder says\n`,
+    });
+    expect(
+      (await draw(pipeline, join(folder, 'a.png'), '--lora', `${out}:0.25`, '--lora', `${out}:0.75`)).code,
+    ).toBe(0);
+    expect((await draw(merged, join(folder, 'b.png'))).code).toBe(0);
+    const [one = [], other = []] = await Promise.all(
+      ['a.png', 'b.png'].map(async (name) => [...decode(await readFile(join(folder, name))).data]),
+    );
+    expect(
+      Math.max(...one.map((value, i) => Math.abs(value - (other[i] ?? Number.NaN)))),
+    ).toBeLessThanOrEqual(1);
   });
 
   test('should say that diffusers loses alphas of attention in the style of kohya', async () => {

@@ -209,8 +209,8 @@ describe('decodeLoraFile', () => {
   const kohya = { 'lora_unet_a.lora_down.weight': f32([4, 5]), 'lora_unet_a.lora_up.weight': f32([3, 4]) };
   test.each([
     ['a name of no style', { ...pair, 'unet.a.weight': f32([3, 5]) }, {}, 'got "unet.a.weight"'],
-    ['LoHa', { 'lora_unet_a.hada_w1_a': f32([4, 5]) }, {}, '"lora_unet_a.hada_w1_a": LoHa'],
-    ['DoRA', { ...kohya, 'lora_unet_a.dora_scale': f32([1, 5]) }, {}, 'dora_scale": DoRA'],
+    ['half a LoHa', { 'lora_unet_a.hada_w1_a': f32([4, 5]) }, {}, 'got [4, 5] and [missing]'],
+    ['DoRA', { ...kohya, 'lora_unet_a.dora_scale': f32([1, 5]) }, {}, 'got DoRA for 1: "unet.a". Merge'],
     ['a whole checkpoint', { 'model.diffusion_model.x.weight': f32([1]) }, {}, 'a whole checkpoint'],
     ['nothing', {}, {}, 'expected at least one layer'],
     ['half a pair', { 'unet.a.lora_A.weight': f32([4, 5]) }, {}, 'unet.a: expected A [rank, in]'],

@@ -57,18 +57,26 @@ describe('parseTensorName', () => {
       'B',
     ],
     [`base_model.model.text_model.${text}.lora_A.weight`, `text_encoder.text_model.${text}`, 'A'],
+    ['lora_unet_mid_block_resnets_0_conv1.hada_t1', 'unet.mid_block.resnets.0.conv1', 'hada_t1'],
+    [`${q}.lokr_w2_a`, `unet.${q}`, 'lokr_w2_a'],
+    [`unet.${q}.lora_magnitude_vector`, `unet.${q}`, 'magnitude'],
+    [`base_model.model.${q}.lora_magnitude_vector.default`, `unet.${q}`, 'magnitude'],
+    [
+      'lora_unet_input_blocks_4_1_proj_in.dora_scale',
+      'unet.down_blocks.1.attentions.0.proj_in',
+      'dora_scale',
+    ],
+    ['lora_unet_input_blocks_1_0_in_layers_0.w_norm', 'unet.down_blocks.0.resnets.0.norm1', 'w_norm'],
+    ['diffusion_model.out.2.diff_b', 'unet.conv_out', 'diff_b'],
+    [`unet.${q}.lora_B.default.bias`, `unet.${q}`, 'bias'],
+    ['lora_unet_mid_block_resnets_0_conv1.on_input', 'unet.mid_block.resnets.0.conv1', 'on_input'],
+    ['lora_unet_mid_block_resnets_0_conv1.weight', 'unet.mid_block.resnets.0.conv1', 'ia3'],
     ['lora_te2_text_projection.lora_up.weight', 'text_encoder_2.text_projection', 'B'],
   ])('should read %s', (name, key, part) => {
     expect(parseTensorName(name)).toEqual({ key, part });
   });
 
   it.each([
-    ['lora_unet_a.hada_w1_a', 'LoHa'],
-    ['lora_unet_a.lokr_w2', 'LoKr'],
-    ['unet.a.lora_magnitude_vector', 'DoRA'],
-    ['lora_unet_a.w_norm', 'full differences'],
-    ['unet.a.lora_B.default.bias', 'a bias'],
-    ['lora_unet_mid_block_attentions_0_to_k.on_input', 'IA³'],
     ['lora_unet_a.oft_blocks', 'OFT'],
     ['lora_unet_a.a1.weight', 'GLoRA'],
     ['base_model.model.a.vera_lambda_b', 'VeRA'],

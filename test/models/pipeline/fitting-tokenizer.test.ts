@@ -37,6 +37,7 @@ async function change(fields: Readonly<Record<string, unknown>>) {
 
 const check = async () =>
   requireFittingTokenizer(loadTokenizer(tokenizer), {
+    component: 'text_encoder',
     modelPath: join(folder, 'text_encoder/model.safetensors'),
     tokenizer,
     views: null,
@@ -45,6 +46,7 @@ const check = async () =>
 
 const checkGraph = () =>
   requireFittingTokenizer(loadTokenizer(tokenizer), {
+    component: 'text_encoder',
     modelPath: join(folder, 'text_encoder/model.onnx'),
     tokenizer,
     views: null,

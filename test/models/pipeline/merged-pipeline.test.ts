@@ -79,7 +79,7 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   Buffer.from(buffer, byteOffset, byteLength);
 
 const merge = (path: string, layers: readonly LoraLayer[], out: string) =>
-  writeMergedPipeline(path, layers.map(loraChange), out);
+  writeMergedPipeline(path, { unet: layers.map(loraChange) }, out);
 
 async function filesOf(path: string): Promise<string[]> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true });

@@ -272,7 +272,7 @@ it('should be merged with an adapter, as its folder is', async () => {
     ...{ loraA: new Float32Array(32).fill(0.5), loraB: new Float32Array(32).fill(0.25) },
   });
   const out = join(await temporaryFolder(), 'merged');
-  await writeMergedPipeline(path, [change], out);
+  await writeMergedPipeline(path, { unet: [change] }, out);
   const before = await weight(path, 'unet', `${layer}.weight`);
   const weights = await openComponentWeights(join(out, 'unet/diffusion_pytorch_model.safetensors'));
   expect(await weights.read(`${layer}.weight`)).toEqual(before.map((value) => value + 0.125));

@@ -8,6 +8,7 @@ import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { decodeModel } from '../../../src/models/graph/onnx/decode.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { ModelProtoSchema, TensorProto_DataType } from '../../../src/models/graph/onnx/onnx_pb.js';
+import type { WeightChange } from '../../../src/models/graph/weights/weight-change.js';
 import {
   autoencoderKlDecoder,
   readAutoencoderConfig,
@@ -122,5 +123,37 @@ describe('a folder of ONNX graphs for SDXL', () => {
       1e-5,
     );
     expect(await loaded.imageShape()).toEqual([3, 16, 16]);
+
+    // Changed weights, of a text encoder and of the denoiser.
+    const keys = ['text_encoder.text_model.encoder.layers.0.mlp.fc1', 'unet.conv_in'];
+    const changes = Object.fromEntries(
+      keys.map((key) => {
+        const [component = '', ...module] = key.split('.');
+        const change: WeightChange = {
+          name: `${module.join('.')}.weight`,
+          shapeIn: (_, found) => found,
+          apply: (weight) => weight.set(weight.map((value) => 2 * value)),
+        };
+        return [component, [change]];
+      }),
+    );
+    const rows: Float32Array[] = [];
+    const changed: Float32Array[] = [];
+    for (const folder of folders) {
+      const pipeline = await openPipeline(engine, folder, { changes });
+      rows.push(await pipeline.embedPrompt(PROMPT));
+      const denoiser = await openDenoiser(engine, pipeline, { lora: TINY_LORA, rows: [2] });
+      await denoiser.usePolicy(initialParameters(denoiser.adapters, TINY_LORA, 1));
+      changed.push(await denoiser.predict(latents, 501, Float32Array.from([...row, ...row])));
+      await denoiser.release();
+    }
+    for (const [one, before] of [
+      [rows, row],
+      [changed, predictions[0]],
+    ] as const) {
+      const [first = row, second = row] = one;
+      expect(largestDifference(second, first)).toBeLessThan(1e-5);
+      expect(largestDifference(second, before as Float32Array)).toBeGreaterThan(1e-3);
+    }
   });
 });

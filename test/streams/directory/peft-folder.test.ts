@@ -36,7 +36,7 @@ describe('an adapter that PEFT wrote', () => {
       for (const layer of read) {
         const wanted = tensors.get(layer.key.replace('unet.', ''))?.data as Float32Array;
         const added = new Float32Array(wanted.length);
-        loraChange(layer).apply(added, 'kernels');
+        loraChange(layer).apply(added, 'kernels', []);
         const away = added.map((value, i) => Math.abs(value - (wanted[i] ?? 0)));
         expect(Math.max(...away), layer.key).toBeLessThan(1e-5 * Math.max(1, ...wanted.map(Math.abs)));
       }

@@ -65,11 +65,10 @@ async function drawn() {
     stages: { sampler },
     evaluation: { seed: 7 },
   });
-  const { baseParameters, fileParameters, withPolicy, close } = await startSampler(
-    drawing,
-    () => {},
-    weights(),
-  );
+  const { baseParameters, fileParameters, withPolicy, close } = await startSampler(drawing, () => {}, {
+    places: [{ path: weights(), strength: 1 }],
+    ignoresTextEncoder: false,
+  });
   const draw = (parameters = baseParameters) =>
     withPolicy({ version: 0, parameters }, (call) =>
       call.sampleGrid({ prompts: [{ prompt: PROMPT }], columns: 1, scale: 1 }),

@@ -44,7 +44,8 @@ export function changeWeights(
   for (const change of changes) {
     const target = targets.get(change.name) as Target;
     const weight = ownWeight(model.graph, target);
-    const apply: Apply = (values) => change.apply(values, target.layout);
+    const shape = plainShape(weight);
+    const apply: Apply = (values) => change.apply(values, target.layout, shape);
     if (weight.dataLocation === DataLocation.EXTERNAL) {
       outside.set(weight.name, apply);
       continue;

@@ -12,6 +12,7 @@ import { type Graph, intAttribute, type Node, type StoredTensor, type Value } fr
 import { STORED_BYTES } from '../onnx/element-codes.js';
 import { GraphBuilder } from '../ops/builder.js';
 import { layerName } from './lora.js';
+import { transpose } from './weight-change.js';
 
 export interface FreeWeight {
   /** PyTorch's name, such as `mid_block.resnets.0.conv1.weight`. */
@@ -23,7 +24,8 @@ export interface FreeWeight {
   readonly initial: Float32Array;
 }
 
-function numbersOf(tensor: Tensor | StoredTensor): Float32Array {
+/** The numbers of a constant, in memory or in its file. */
+export function numbersOf(tensor: Tensor | StoredTensor): Float32Array {
   if ('data' in tensor) return float32Data(tensor, 'a weight');
   const { folder, location, offset, shape, inFile = 'float32' } = tensor;
   const { buffer } = readPart(folder, location, offset, elementCount(shape) * STORED_BYTES[inFile]);
@@ -33,7 +35,7 @@ function numbersOf(tensor: Tensor | StoredTensor): Float32Array {
 }
 
 /** PyTorch's name of a constant, and whether its layout is transposed there. */
-interface NamedWeight {
+export interface NamedWeight {
   readonly name: string;
   readonly isTransposed: boolean;
 }
@@ -87,7 +89,7 @@ export function freeWeights(
 }
 
 /** The weights by the name of their constant, except unnamed ones that several nodes use: they could not be found again. */
-function namedWeights(
+export function namedWeights(
   graph: Graph,
   constants: ReadonlyMap<string, Tensor | StoredTensor>,
 ): Map<string, NamedWeight> {
@@ -123,14 +125,4 @@ function requireCount(count: number, label: string): void {
     'TRIB_MODEL',
     `${label}: expected at most ${millions(MAX_WEIGHTS)} weights to train in full, got ${got}. ${nextStep}`,
   );
-}
-
-/** [rows, columns] -> [columns, rows]. */
-export function transpose(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const result = new Float32Array(matrix.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++)
-      result[column * rows + row] = matrix[row * columns + column]!;
-  }
-  return result;
 }

@@ -6,7 +6,7 @@ import { negativePart, type PromptMetadata } from '../../../prompt-metadata.js';
 import { sizeOf } from '../../config/resolved/size-of.js';
 import { findStage, stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
-import { loraOf } from '../../directory/read-adapter.js';
+import { type AdapterChoice, loraOf, NO_ADAPTERS } from '../../directory/read-adapter.js';
 import type { PolicySnapshot } from '../../messages/messages.js';
 import type { Say } from '../../messages/run-events.js';
 import { engineOf, openOrClose, sayOpened } from '../shared/open-thread.js';
@@ -25,7 +25,7 @@ export interface SamplerClient {
   readonly evaluationShape: OpenedSampler['evaluationShape'];
   readonly evaluationBatch: OpenedSampler['evaluationBatch'];
   readonly baseParameters: OpenedSampler['baseParameters'];
-  /** Parameters in the policy file that it was started with. */
+  /** Parameters of the denoiser in the adapters that it was started with. */
   readonly fileParameters: OpenedSampler['fileParameters'];
   /** The parameters in the bytes of a policy file. */
   readPolicy(bytes: Uint8Array, where: string): Promise<PolicySnapshot['parameters']>;
@@ -83,14 +83,14 @@ function firstTrainedSteps(config: ResolvedConfig): readonly number[] {
 }
 
 /**
- * Starts the sampler: pipeline loaded, graph compiled, for what the config trains or for the policy of a file.
+ * Starts the sampler: pipeline loaded, graph compiled, for what the config trains or for adapters in files.
  *
- * @param policyFile the file, or its folder; null for the model without an adapter, which then needs no layers for one.
+ * @param adapters what to sample by in place of a policy that is trained; a model needs no layers for an adapter then.
  */
 export async function startSampler(
   config: ResolvedConfig,
   say: Say,
-  policyFile?: string | null,
+  adapters?: AdapterChoice,
 ): Promise<SamplerClient & Pick<OpenedSampler, 'provider' | 'sessionThreads'>> {
   await ensureRuntime((message) => say({ kind: 'warning', message }));
   const lora = loraOf(config);
@@ -99,8 +99,8 @@ export async function startSampler(
     thread.call.open({
       engine: engineOf(config, 'sampler'),
       pipeline: config.model.pipeline,
-      lora: lora && { ...lora, isOptional: policyFile === null },
-      policyFile: policyFile ?? null,
+      lora: lora && { ...lora, isOptional: adapters !== undefined },
+      adapters: adapters ?? NO_ADAPTERS,
       precision: config.model.precision,
       sampler: samplerSettings(config),
       negativePrompt: stageOf(config, 'sampler').negativePrompt,

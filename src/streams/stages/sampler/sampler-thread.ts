@@ -20,7 +20,7 @@ import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../../mod
 import { createSampler, denoiserRows, type Sampler } from '../../../models/rollouts/sampler.js';
 import { serveThread } from '../../../models/threads/thread.js';
 import { requireOwnEntry } from '../../../own-modules.js';
-import { loraFor, readPolicy } from '../../directory/read-adapter.js';
+import { type AdapterChoice, loraFor, readAdapters } from '../../directory/read-adapter.js';
 import { SAMPLE_GAP } from '../../directory/run-samples.js';
 import { openedOnce } from '../shared/open-thread.js';
 import { type DrawnTree, type DrawRequest, drawPictures } from './draw-pictures.js';
@@ -31,8 +31,8 @@ interface SamplerThreadSettings {
   readonly pipeline: string;
   /** Null where a policy is all of the weights. */
   readonly lora: LoraSettings | null;
-  /** File or folder of the policy to sample by, whose adapter then replaces `lora`; null for none. */
-  readonly policyFile: string | null;
+  /** What to sample by; where it has layers of the denoiser, they replace `lora`. */
+  readonly adapters: AdapterChoice;
   readonly precision: Precision;
   readonly sampler: SamplerSettings;
   /** Where a prompt has none of its own. */
@@ -62,9 +62,9 @@ export interface OpenedSampler {
   readonly evaluationBatch: number;
   /** The adapter that changes nothing: the base model. */
   readonly baseParameters: NamedArrays;
-  /** The parameters in `policyFile`; null without one. */
+  /** The parameters in `adapters`; null where they have none. */
   readonly fileParameters: NamedArrays | null;
-  /** Warnings about that file. */
+  /** Warnings about their files. */
   readonly warnings: readonly string[];
 }
 
@@ -130,11 +130,11 @@ export interface SamplerService {
 const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => {
   const engine = openEngine(settings.engine);
   if (settings.precision === 'float16') await requireHalf(engine);
-  const pipeline = await openPipeline(engine, settings.pipeline, settings);
-  const { sampler, trainedSteps, policyFile } = settings;
+  const { sampler, trainedSteps } = settings;
+  const { policy, changes, where, warnings } = await readAdapters(settings.adapters);
+  const pipeline = await openPipeline(engine, settings.pipeline, { ...settings, changes });
   if (sampler.forkPlan === 'module' && sampler.forkModule)
     await requireOwnEntry('fork plan', sampler.forkModule);
-  const policy = policyFile === null ? null : await readPolicy(policyFile);
   const lora = policy ? loraFor(policy) : settings.lora;
   const rows = denoiserRows(sampler, trainedSteps);
   const { precision, chunkSize } = settings;
@@ -164,8 +164,8 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     engine,
     denoiser,
     lora,
-    fileParameters: policy && policyParameters(policy, denoiser, policy.path),
-    warnings: policy?.warnings ?? [],
+    fileParameters: policy && policyParameters(policy, denoiser, where),
+    warnings,
     pipeline,
     samplerSettings: sampler,
     corrections: pipeline.folder.corrections,
