@@ -102,7 +102,9 @@ describe('a folder of ONNX graphs for SDXL', () => {
     const pipelines: Pipeline[] = [];
     for (const folder of folders) pipelines.push(await openPipeline(engine, folder));
     const [built, loaded] = pipelines as [Pipeline, Pipeline];
-    expect(loaded.folder.denoiser.config).toEqual(built.folder.denoiser.config);
+    // A graph of ONNX says nothing of how often it halves its latents.
+    const { latentMultiple: _, ...config } = built.folder.denoiser.config;
+    expect(loaded.folder.denoiser.config).toEqual(config);
     const row = await built.embedPrompt(PROMPT);
     expect(largestDifference(await loaded.embedPrompt(PROMPT), row)).toBeLessThan(1e-5);
     expect(loaded.conditioning([row])).toEqual(built.conditioning([row]));
