@@ -13,10 +13,10 @@ import { absent, count, noShift, objectOf, perResolution, scalingFactor } from '
 import type { DenoiserConfig, DenoiserFamily, DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { type LatentDecoder, readLatentDecoder } from '../networks/latent-decoder.js';
 import { type Announced, NOTHING_ANNOUNCED } from './component-file.js';
-import { correct, type PipelineCorrections, precedesSampleSize } from './pipeline-corrections.js';
 import { readPipelineIndex, SCHEDULER_CONFIG } from './pipeline-index.js';
 import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
-import { readSchedulerConfig } from './read-scheduler-config.js';
+import { correct, type PipelineCorrections, precedesSampleSize } from './scheduler/pipeline-corrections.js';
+import { readSchedulerConfig } from './scheduler/read-scheduler-config.js';
 import type { TokenizerSource } from './tokenizers/tokenizer.js';
 
 /** `config.json` of the decoder. */

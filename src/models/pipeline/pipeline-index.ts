@@ -9,7 +9,7 @@ import { EXPORT } from '../networks/component-weights.js';
 import { objectOf } from '../networks/config-fields.js';
 import { type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
 import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
-import { readSchedulerConfig } from './read-scheduler-config.js';
+import { readSchedulerConfig } from './scheduler/read-scheduler-config.js';
 
 interface PipelineIndex {
   readonly pipelineClass: string;

@@ -9,7 +9,7 @@ import { clipTextModel } from '../../../dist/models/networks/clip-text-model.js'
 import { openComponentWeights } from '../../../dist/models/networks/component-weights.js';
 import { readNetworkWeights } from '../../../dist/models/networks/network-weights.js';
 import { readPipelineFolder } from '../../../dist/models/pipeline/pipeline-folder.js';
-import { readSchedulerConfig } from '../../../dist/models/pipeline/read-scheduler-config.js';
+import { readSchedulerConfig } from '../../../dist/models/pipeline/scheduler/read-scheduler-config.js';
 import { loadTokenizer } from '../../../dist/models/pipeline/tokenizers/tokenizer.js';
 import { loadTextTokenizer } from '../../../dist/models/rewards/encoders/text-tokenizer.js';
 import { damagedBytes, damagedJson } from '../damage.mjs';

@@ -42,7 +42,7 @@ describe('model.lora.alpha', () => {
       lintTopology(readFileSync(path, 'utf8'), path, { overrides }).config?.model.lora;
     const own = lora([]);
     expect(own).toMatchObject({ rank: expect.any(Number), alpha: own?.rank });
-    expect([4, 32]).toContain(own?.alpha);
+    expect([4, 8, 32]).toContain(own?.alpha);
     expect(lora(['model.lora.rank=8'])).toMatchObject({ rank: 8, alpha: 8 });
   });
 });

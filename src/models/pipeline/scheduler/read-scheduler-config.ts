@@ -1,11 +1,11 @@
 /** @file Reading `scheduler/scheduler_config.json` as diffusers writes it. */
 import { z } from 'zod';
-import { at } from '../../at.js';
-import { TributaryError } from '../../errors.js';
-import { createNoiseSchedule } from '../diffusion/noise-schedule.js';
-import type { AnySchedulerConfig, SchedulerConfig } from '../diffusion/scheduler-config.js';
-import { type JsonFile, readJsonFile } from '../files/json-file.js';
-import { flag, integer, named, objectOf, within } from '../networks/config-fields.js';
+import { at } from '../../../at.js';
+import { TributaryError } from '../../../errors.js';
+import { createNoiseSchedule } from '../../diffusion/noise-schedule.js';
+import type { AnySchedulerConfig, SchedulerConfig } from '../../diffusion/scheduler-config.js';
+import { type JsonFile, readJsonFile } from '../../files/json-file.js';
+import { flag, integer, named, objectOf, within } from '../../networks/config-fields.js';
 import { correct, NO_CORRECTIONS, type PipelineCorrections } from './pipeline-corrections.js';
 import { type SchedulerFamily, schedulerFamily } from './scheduler-classes.js';
 

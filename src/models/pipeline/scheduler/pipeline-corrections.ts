@@ -3,7 +3,7 @@
  * constructors do so, and those of optimum-onnx, which call them. Pipelines of SDXL correct nothing.
  */
 
-import type { JsonFile } from '../files/json-file.js';
+import type { JsonFile } from '../../files/json-file.js';
 
 /** A value of a config that a pipeline replaces. */
 export type Correction = 'steps_offset' | 'clip_sample' | 'sample_size';

@@ -3,10 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { schedulerConfigJson } from '../../../src/models/diffusion/scheduler-config.js';
-import { readSchedulerConfig } from '../../../src/models/pipeline/read-scheduler-config.js';
-import { schedulerFamily } from '../../../src/models/pipeline/scheduler-classes.js';
-import { STABLE_DIFFUSION } from '../diffusion/schedules.js';
+import { schedulerConfigJson } from '../../../../src/models/diffusion/scheduler-config.js';
+import { readSchedulerConfig } from '../../../../src/models/pipeline/scheduler/read-scheduler-config.js';
+import { schedulerFamily } from '../../../../src/models/pipeline/scheduler/scheduler-classes.js';
+import { STABLE_DIFFUSION } from '../../diffusion/schedules.js';
 
 /** What diffusers has and reads; made by tools/reference/diffusers_readings.py. */
 const { schedulers, readings } = JSON.parse(

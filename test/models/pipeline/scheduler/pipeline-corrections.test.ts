@@ -4,7 +4,7 @@ import {
   type Correction,
   correct,
   precedesSampleSize,
-} from '../../../src/models/pipeline/pipeline-corrections.js';
+} from '../../../../src/models/pipeline/scheduler/pipeline-corrections.js';
 
 /** Read from the constructors of diffusers by tools/reference/diffusers_readings.py. */
 const { corrections } = JSON.parse(readFileSync('test/fixtures/diffusers-readings.json', 'utf8')) as {
