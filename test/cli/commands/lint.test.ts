@@ -41,7 +41,7 @@ describe('tributary lint, with the files that a config names', () => {
     const { code, stderr } = await callCli(['lint', config]);
     expect(code).toBe(2);
     expect(stderr.split('\n').filter((line) => line !== '')).toEqual([
-      `error: ${config}:3:20 model.pipeline: expected what can be read, got no model_index.json in ${inFolder('empty')}. Name the folder of a pipeline, see docs/models.md.`,
+      `error: ${config}:3:20 model.pipeline: expected what can be read, got no model_index.json in ${inFolder('empty')}. Name the folder of a pipeline, or a checkpoint in one .safetensors file, see docs/models.md.`,
       `error: ${config}:3:38 model.startFrom: expected a file or folder that is there, got ENOENT at ${inFolder('lora.safetensors')}. ${GONE}`,
       expect.stringContaining(`error: ${config}:5:36 stages.prompts.train: expected what can be read, got "`),
       `error: ${config}:5:55 stages.prompts.heldOut: expected a file that is there, got ENOENT at ${inFolder('gone.txt')}. ${GONE}`,

@@ -36,6 +36,7 @@ describe('readPipelineFolder', () => {
           views: null,
           tokenizer: join(folder, 'tokenizer'),
           architecture: null,
+          component: 'text_encoder',
         },
       ],
       zeroEmptyPrompt: false,
