@@ -12,6 +12,7 @@ import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
 import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { furthestFrom } from '../../fixtures/picture-difference.js';
 import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
@@ -71,15 +72,8 @@ it.each(Object.entries(about.cases))('should draw what diffusers draws: %s', asy
   const [, height, width] = await pipeline.imageShape();
   const wanted = tensors.get(name)?.data as Float32Array;
   expect(wanted).toHaveLength(prompts.length * height * width * 3);
-  let furthest = 0;
-  for (const [row, { branches }] of groups.entries()) {
-    const image = branches[0]?.image ?? new Float32Array();
-    for (let at = 0; at < 3 * height * width; at++) {
-      const [channel, pixel] = [Math.floor(at / (height * width)), at % (height * width)];
-      const expected = wanted[(row * height * width + pixel) * 3 + channel] ?? Number.NaN;
-      furthest = Math.max(furthest, Math.abs((image[at] ?? Number.NaN) / 2 + 0.5 - expected));
-    }
-  }
+  const images = groups.map(({ branches }) => branches[0]?.image ?? new Float32Array());
+  const furthest = furthestFrom(wanted, images, height * width);
   // A tenth of a gray level; single precision on both sides.
   expect(furthest).toBeLessThan(0.1 / 255);
   await denoiser.release();
