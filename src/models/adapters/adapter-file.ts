@@ -61,6 +61,12 @@ export function decodeAdapterFile(
     const made = otherLayers(key, parts, {
       where: `${where} ${key}`,
       alphaOf: (rank) => alphaOf(key, parts, rank),
+      scaleWithoutRank: () => {
+        if (ofConfig) return ofConfig(key, null);
+        if (!isBare) return 1;
+        const expected = 'adapter_config.json beside it, which has the scale of LoKr with two whole factors';
+        throw loraFault(`${where} ${key}`, expected, 'none', 'Copy it from the folder that PEFT wrote.');
+      },
     });
     others.push(...made.layers);
     if (made.isWhole) continue;

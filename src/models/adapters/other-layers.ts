@@ -37,12 +37,14 @@ interface Reading {
   /** File and key, for error texts. */
   readonly where: string;
   alphaOf(rank: number): number;
+  /** The scale of LoKr with two whole factors: 1 in files of LyCORIS, alpha / r in PEFT's. */
+  scaleWithoutRank(): number;
 }
 
 /**
- * Returns the changes that one layer's tensors make beside its A and B; `isWhole` if that is all there is. LoKr with two whole
- * factors has the scale 1. LyCORIS' `get_diff_weight` of LoHa and LoKr applies the scale twice, its layers in training once,
- * as here and in ComfyUI. At another strength than 1, DoRA gives W + strength (W' - W), as in ComfyUI.
+ * Returns the changes that one layer's tensors make beside its A and B; `isWhole` if that is all there is. LyCORIS'
+ * `get_diff_weight` of LoHa and LoKr applies the scale twice, its layers in training once, as here and in ComfyUI. At another
+ * strength than 1, DoRA gives W + strength (W' - W), as in ComfyUI.
  */
 export function otherLayers(
   key: string,
@@ -174,7 +176,7 @@ function sizesOf(values: Float32Array, [rows = 1, , ...kernel]: readonly number[
 }
 
 /** LoHa: (A1 B1) ∘ (A2 B2). LoKr: A ⊗ B, each whole or a product. */
-function productOf(parts: Parts, { where, alphaOf }: Reading): Difference | undefined {
+function productOf(parts: Parts, { where, alphaOf, scaleWithoutRank }: Reading): Difference | undefined {
   if (parts.hada_w1_a ?? parts.hada_w1_b ?? parts.hada_w2_a ?? parts.hada_w2_b) {
     const one = factorOf([parts.hada_w1_a, parts.hada_w1_b, parts.hada_t1], where);
     const other = factorOf([parts.hada_w2_a, parts.hada_w2_b, parts.hada_t2], where);
@@ -193,7 +195,7 @@ function productOf(parts: Parts, { where, alphaOf }: Reading): Difference | unde
   const one = whole1 ? wholeFactor(whole1, where) : factorOf([a1, parts.lokr_w1_b, undefined], where);
   const other = whole2 ? wholeFactor(whole2, where) : factorOf([a2, parts.lokr_w2_b, parts.lokr_t2], where);
   const rank = one.rank ?? other.rank;
-  const scale = rank === null ? 1 : alphaOf(rank) / rank;
+  const scale = rank === null ? scaleWithoutRank() : alphaOf(rank) / rank;
   const [rows, columns] = [one.rows * other.rows, one.columns * other.columns];
   const values = () => {
     const [first, second] = [one.values(), other.values()];

@@ -1,12 +1,12 @@
 /**
  * @file PEFT's LoraConfig, from `adapter_config.json` or from the header of a file of diffusers: what it says about alpha, and
- * which of its fields would change the meaning of A and B.
+ * which of its fields would change the meaning of the tensors. LoHaConfig and LoKrConfig, from `adapter_config.json` alone.
  */
 import { z } from 'zod';
 import { loraFault } from './lora-layer.js';
 import type { Part } from './tensor-names.js';
 
-/** A LoraConfig as parsed JSON. */
+/** A LoraConfig, LoHaConfig or LoKrConfig as parsed JSON. */
 export type PeftConfig = Readonly<Record<string, unknown>>;
 
 const SAVE_AGAIN = 'Save the adapter again with the configuration that it was trained with.';
@@ -18,19 +18,31 @@ const LONGEST_PATH = 200;
 
 const patternSchema = z.record(z.string(), z.number());
 
+/** Which adapters are read, by `peft_type`: the field of alpha, and what their tensors are called. */
+const KINDS = {
+  LORA: { alphaField: 'lora_alpha', tensor: /^A$/ },
+  LOHA: { alphaField: 'alpha', tensor: /^hada_/ },
+  LOKR: { alphaField: 'alpha', tensor: /^lokr_/ },
+} as const;
+
+const kindOf = ({ peft_type: type = 'LORA' }: PeftConfig) =>
+  Object.entries(KINDS).find(([name]) => name === type)?.[1];
+
 /**
- * Returns the alpha of a module of this rank: that of the first pattern that matches, else `lora_alpha`. With `use_rslora` the
+ * Returns the alpha of a module of this rank: that of the first pattern that matches, else `lora_alpha` (LoHa, LoKr: `alpha`). With `use_rslora` the
  * scale is alpha / √rank (Kalajdzievski 2023), which equals alpha / rank for the returned alpha · √rank.
  *
  * Errors: TRIB_LORA, naming the field, if it asks for more than W + (alpha / rank) B A, alpha is not a number above 0, a pattern
  * is not a regular expression, or the rank is not that of the file.
+ * @param rank null where no tensor shows it, as in LoKr of two whole factors: what is returned is then alpha / r, which PEFT
+ * applies to these too.
  * @param key component and module, such as `unet.mid_block.attentions.0.proj_in`; patterns only match the module.
  * @param place what to call a field in error texts, such as `adapter_config.json lora_alpha`.
  */
 export function peftAlpha(
   config: PeftConfig,
   key: string,
-  rank: number,
+  rank: number | null,
   place: (field: string) => string,
 ): number {
   const path = key.slice(key.indexOf('.') + 1);
@@ -40,14 +52,20 @@ export function peftAlpha(
       throw loraFault(place(patterns), 'numbers by module', shown(config[patterns]), SAVE_AGAIN);
     return firstMatch(pattern.data, path, place(patterns)) ?? config[field] ?? undefined;
   };
+  const stated = (field: string, patterns: string): number => {
+    const number = value(field, patterns);
+    if (typeof number !== 'number' || !Number.isFinite(number))
+      throw loraFault(place(field), 'a number', shown(number), SAVE_AGAIN);
+    if (number <= 0) throw loraFault(place(field), 'a number above 0', shown(number), SAVE_AGAIN);
+    return number;
+  };
+  const alphaField = (kindOf(config) ?? KINDS.LORA).alphaField;
+  if (rank === null) return stated(alphaField, 'alpha_pattern') / stated('r', 'rank_pattern');
   const ownRank = value('r', 'rank_pattern') ?? rank;
   if (ownRank !== rank) {
     throw loraFault(place('r'), `the rank ${rank} that "${key}" has`, shown(ownRank), SAVE_AGAIN);
   }
-  const alpha = value('lora_alpha', 'alpha_pattern');
-  if (typeof alpha !== 'number' || !Number.isFinite(alpha))
-    throw loraFault(place('lora_alpha'), 'a number', shown(alpha), SAVE_AGAIN);
-  if (alpha <= 0) throw loraFault(place('lora_alpha'), 'a number above 0', shown(alpha), SAVE_AGAIN);
+  const alpha = stated(alphaField, 'alpha_pattern');
   return config.use_rslora === true ? alpha * Math.sqrt(rank) : alpha;
 }
 
@@ -110,13 +128,13 @@ const FOREIGN_FIELDS: Readonly<Record<string, string>> = {
 const STARTS: readonly unknown[] = [undefined, null, true, false, 'gaussian', 'eva', 'orthogonal'];
 
 /**
- * Rejects what W + (alpha / rank) B A cannot express. `fan_in_fan_out` is allowed: no layer of a UNet has a transposed weight,
+ * Rejects what neither W + (alpha / rank) B A nor one of `otherLayers` expresses. `fan_in_fan_out` is allowed: no layer of a UNet has a transposed weight,
  * so PEFT corrects the setting.
  *
  * Errors: TRIB_LORA, naming the field.
  * @param present what the file's tensors are: magnitudes of DoRA and biases of B may be asked for where they are there.
  */
-export function requirePlainLora(
+export function requireKnownFormula(
   config: PeftConfig,
   place: (field: string) => string,
   present: ReadonlySet<Part>,
@@ -124,17 +142,23 @@ export function requirePlainLora(
   const refuse = (field: string, expected: string, why: string) => {
     throw loraFault(place(field), expected, `${shown(config[field])}${why && `: ${why}`}`, MERGE);
   };
-  const type = config.peft_type ?? 'LORA';
-  if (type !== 'LORA') refuse('peft_type', 'LORA', '');
+  const kind = kindOf(config);
+  if (!kind) refuse('peft_type', 'LORA, LOHA or LOKR', '');
+  else if ('peft_type' in config && ![...present].some((part) => kind.tensor.test(part)))
+    refuse('peft_type', 'the kind of the tensors', 'there are none of that kind');
   if ((config.bias ?? 'none') !== 'none') refuse('bias', '"none"', 'biases that were trained too');
   if (config.lora_bias === true && !present.has('bias')) refuse('lora_bias', 'false', 'a bias of B');
   if (!STARTS.includes(config.init_lora_weights))
     refuse('init_lora_weights', 'a start that leaves the base model unchanged', '');
   for (const field of Object.keys(config)) {
     // DoRA, QA-LoRA and future variants each have a field of this kind.
-    const isKnown = field === 'use_rslora' || (field === 'use_dora' && present.has('magnitude'));
+    const isKnown =
+      kind === KINDS.LORA
+        ? field === 'use_rslora' || (field === 'use_dora' && present.has('magnitude'))
+        : // Says how the kernels of convolutions are stored, which their shapes show.
+          field === 'use_effective_conv2d';
     if (field.startsWith('use_') && !isKnown && isSet(config[field]))
-      refuse(field, 'false', 'a formula other than that of LoRA');
+      refuse(field, 'false', 'a formula that is not known');
   }
   for (const [field, why] of Object.entries(FOREIGN_FIELDS)) {
     if (isSet(config[field])) refuse(field, 'null', why);

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { at } from '../../at.js';
 import { type LoraLayer, loraFault } from './lora-layer.js';
-import { type PeftConfig, peftAlpha, requirePlainLora } from './peft-config.js';
+import { type PeftConfig, peftAlpha, requireKnownFormula } from './peft-config.js';
 import type { Part } from './tensor-names.js';
 
 export const PEFT_METADATA = 'lora_adapter_metadata';
@@ -43,11 +43,13 @@ export function peftMetadata(layers: readonly LoraLayer[]): string {
 
 /** Returns the alpha of a layer; undefined if nothing states it. */
 type AlphaOf = (key: string, rank: number) => number | undefined;
+/** The same, or the whole scale where no tensor shows the rank. */
+type AlphaOrScaleOf = (key: string, rank: number | null) => number;
 
 /**
  * Reads the metadata: a LoraConfig for every component that it names.
  *
- * Errors: TRIB_LORA if it does not parse; the returned function throws as `peftAlpha` and `requirePlainLora`.
+ * Errors: TRIB_LORA if it does not parse; the returned function throws as `peftAlpha` and `requireKnownFormula`.
  */
 export function readPeftMetadata(
   text: string | undefined,
@@ -63,7 +65,7 @@ export function readPeftMetadata(
     );
     const config = configs.get(component) ?? Object.fromEntries(own);
     if (!configs.has(component))
-      requirePlainLora(config, (field) => `${where} ${component}.${field}`, present);
+      requireKnownFormula(config, (field) => `${where} ${component}.${field}`, present);
     configs.set(component, config);
     return config;
   };
@@ -82,9 +84,12 @@ export interface PeftConfigFile {
 }
 
 /** Reads `adapter_config.json`, which describes one model of any component. Errors: TRIB_LORA, naming the file. */
-export function readPeftConfig({ path: file, text }: PeftConfigFile, present: ReadonlySet<Part>): AlphaOf {
+export function readPeftConfig(
+  { path: file, text }: PeftConfigFile,
+  present: ReadonlySet<Part>,
+): AlphaOrScaleOf {
   const config = parse(text, file);
-  requirePlainLora(config, (field) => `${file} ${field}`, present);
+  requireKnownFormula(config, (field) => `${file} ${field}`, present);
   return (key, rank) => peftAlpha(config, key, rank, (field) => `${file} ${field}`);
 }
 

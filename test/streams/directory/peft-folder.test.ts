@@ -5,13 +5,23 @@
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { decodeAdapterFile } from '../../../src/models/adapters/adapter-file.js';
 import { decodeLoraFile, encodeLoraFile } from '../../../src/models/adapters/lora-file.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
-import { loraChange } from '../../../src/models/graph/weights/weight-change.js';
+import { adapterChanges, loraChange } from '../../../src/models/graph/weights/weight-change.js';
 import { adapterPathOf } from '../../../src/streams/directory/adapter-path.js';
 import { readAdapterFile, readPolicy } from '../../../src/streams/directory/read-adapter.js';
+import { largestDifference } from '../../fixtures/run-model.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
+/** Folders of other adapters than LoRA, and what refuses to train them calls them. */
+const OTHERS = [
+  ['loha', 'LoHa'],
+  ['loha-kernels', 'LoHa'],
+  ['lokr', 'LoKr'],
+  ['lokr-whole', 'LoKr'],
+  ['dora', 'DoRA'],
+] as const;
 const CASES = ['scaled', 'root-scaled', 'patterns', 'root-scaled-patterns'];
 const fixture = (name: string) => join('test/fixtures/peft', name);
 
@@ -43,6 +53,44 @@ describe('an adapter that PEFT wrote', () => {
     }
   });
 
+  test.each(OTHERS)('should change every layer as PEFT does, where that is not LoRA: %s', async (name) => {
+    const { path, bytes, beside } = await readAdapterFile(fixture(name), () => expect.unreachable());
+    const { tensors } = decodeSafetensors(await readFile(join(fixture(name), 'deltas.safetensors')), name);
+    const content = decodeAdapterFile(bytes, path, beside);
+    const { unet: changes = [] } = adapterChanges([{ content, strength: 1 }]);
+    expect(changes).toHaveLength(8);
+    for (const { name: parameter, shapeIn, apply } of changes) {
+      const module = parameter.replace(/\.weight$/, '');
+      const { shape = [], data: wanted } = tensors.get(module) ?? {};
+      const base = (tensors.get(`base.${module}`)?.data ??
+        new Float32Array(wanted?.length ?? 0)) as Float32Array;
+      expect(shapeIn('kernels', shape)).toEqual(shape);
+      const weight = base.slice();
+      apply(weight, 'kernels', shape);
+      const added = weight.map((value, i) => value - (base[i] ?? 0));
+      const size = Math.max(...(wanted as Float32Array).map(Math.abs));
+      expect(largestDifference(added, wanted as Float32Array), module).toBeLessThan(1e-5 * Math.max(1, size));
+      expect(size).toBeGreaterThan(0.5);
+    }
+  });
+
+  test.each(OTHERS)('should refuse to train it by its name: %s', async (name, kind) => {
+    await expect(readPolicy(fixture(name))).rejects.toMatchObject({
+      code: 'TRIB_LORA',
+      message: expect.stringMatching(
+        `adapter_model.safetensors: expected LoRA for all layers, got ${kind} for 8: .* tributary merge `,
+      ),
+    });
+  });
+
+  test('should not guess the scale of LoKr with whole factors without adapter_config.json', async () => {
+    const path = join(await temporaryFolder(), 'adapter_model.safetensors');
+    await cp(join(fixture('lokr-whole'), 'adapter_model.safetensors'), path);
+    await expect(readPolicy(path)).rejects.toThrow(
+      'expected adapter_config.json beside it, which has the scale of LoKr with two whole factors, got none.',
+    );
+  });
+
   test('should take the rank for alpha without adapter_config.json, and say so once', async () => {
     const folder = await temporaryFolder();
     const path = join(folder, 'adapter_model.safetensors');
@@ -63,9 +111,10 @@ describe('an adapter that PEFT wrote', () => {
   });
 
   test.each([
-    ['peft_type', 'LOHA', 'expected LORA, got "LOHA"'],
-    ['use_dora', true, 'expected false, got true: a formula other than that of LoRA'],
-    ['use_qalora', true, 'expected false, got true: a formula other than that of LoRA'],
+    ['peft_type', 'VERA', 'expected LORA, LOHA or LOKR, got "VERA"'],
+    ['peft_type', 'LOHA', 'expected the kind of the tensors, got "LOHA": there are none of that kind'],
+    ['use_dora', true, 'expected false, got true: a formula that is not known'],
+    ['use_qalora', true, 'expected false, got true: a formula that is not known'],
     ['bias', 'lora_only', 'expected "none", got "lora_only": biases'],
     ['lora_bias', true, 'expected false, got true: a bias of B'],
     ['modules_to_save', ['conv_out'], 'expected null, got ["conv_out"]: layers that were trained in full'],
