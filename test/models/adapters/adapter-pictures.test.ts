@@ -13,31 +13,20 @@ import {
 } from '../../../src/models/adapters/lora-file.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { decodeSafetensors, type Safetensors } from '../../../src/models/files/safetensors.js';
-import { toRgb8 } from '../../../src/models/images/picture.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import { adapterParameters, decodeAdapter } from '../../../src/models/policy/adapter-parameters.js';
-import { createSampler } from '../../../src/models/rollouts/sampler.js';
-import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
+import { type Drawing, drawPictures, furthestLevels, grayLevels } from '../../fixtures/draw-pictures.js';
 import { sharedEngine } from '../../fixtures/shared-engine.js';
 
 const FIXTURES = 'test/fixtures/adapter-pictures';
-const MOST_GREY_LEVELS = 2;
+const MOST_GRAY_LEVELS = 2;
 const STYLES = LORA_FORMATS.flatMap((format) => LORA_DTYPES.map((dtype) => ({ format, dtype })));
 
-interface About {
-  readonly prompts: readonly string[];
-  readonly guidanceScale: number;
-  readonly numSteps: number;
-  readonly seed: number;
+interface About extends Drawing {
   /** Of the file that diffusers loaded, by style and type. */
   readonly sha256: Readonly<Record<string, string>>;
 }
-
-const levels = (one: Uint8Array, other: Uint8Array) =>
-  one.length === other.length
-    ? one.reduce((most, value, i) => Math.max(most, Math.abs(value - (other[i] ?? Number.NaN))), 0)
-    : Number.NaN;
 
 describe.each(['sd1', 'sdxl'])('an exported adapter on %s', (name) => {
   let engine: Engine;
@@ -70,26 +59,11 @@ describe.each(['sd1', 'sdxl'])('an exported adapter on %s', (name) => {
         rows: [4],
       });
       await denoiser.usePolicy(adapterParameters(adapter, denoiser.adapters, key));
-      const sampler = createSampler(pipeline, denoiser, {
-        ...TINY_SAMPLER,
-        seed: about.seed,
-        noiseFor: 'evaluation',
-        numInferenceSteps: about.numSteps,
-        guidanceScale: about.guidanceScale,
-        forkPlan: 'independent',
-        numBranches: 1,
-        groupsPerBatch: 2,
-      });
-      const groups = await sampler.rollout(
-        about.prompts.map((prompt, groupIndex) => ({ groupIndex, prompt })),
-        [],
-      );
+      const images = await drawPictures(pipeline, denoiser, about, 'evaluation');
       const [, height, width] = await pipeline.imageShape();
-      const drawn = groups.flatMap(({ branches }) => [
-        ...toRgb8(branches[0]?.image ?? new Float32Array(), height, width).data,
-      ]);
-      expect(levels(Uint8Array.from(drawn), drawnByDiffusers(key))).toBeLessThanOrEqual(MOST_GREY_LEVELS);
-      expect(levels(drawnByDiffusers('plain'), drawnByDiffusers(key))).toBeGreaterThan(20);
+      const drawn = grayLevels(images, height, width);
+      expect(furthestLevels(drawn, drawnByDiffusers(key))).toBeLessThanOrEqual(MOST_GRAY_LEVELS);
+      expect(furthestLevels(drawnByDiffusers('plain'), drawnByDiffusers(key))).toBeGreaterThan(20);
       await denoiser.release();
     },
   );

@@ -9,10 +9,8 @@ import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
-import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import { CHECKPOINTS, type CheckpointName, checkpointFile } from '../../fixtures/checkpoint-files.js';
-import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
-import { furthestFrom } from '../../fixtures/picture-difference.js';
+import { drawPictures, furthestFrom } from '../../fixtures/draw-pictures.js';
 import { sharedEngine } from '../../fixtures/shared-engine.js';
 
 const path = `${CHECKPOINTS}/pictures.safetensors`;
@@ -35,27 +33,13 @@ it.each(Object.entries(about.cases))('should draw what diffusers draws: %s', asy
       'model: { params: { parameterization: eps } }',
     );
   const pipeline = await openPipeline(engine, checkpoint);
-  const { prompts, numSteps, seed } = about;
+  const { prompts } = about;
   const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: [prompts.length] });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
-  const sampler = createSampler(pipeline, denoiser, {
-    ...TINY_SAMPLER,
-    seed,
-    numInferenceSteps: numSteps,
-    guidanceScale: 3,
-    eta: 1,
-    forkPlan: 'independent',
-    numBranches: 1,
-    groupsPerBatch: prompts.length,
-  });
-  const groups = await sampler.rollout(
-    prompts.map((prompt, groupIndex) => ({ groupIndex, prompt })),
-    [],
-  );
+  const images = await drawPictures(pipeline, denoiser, { ...about, guidanceScale: 3 }, 'training');
   const [, height, width] = await pipeline.imageShape();
   const wanted = tensors.get(name)?.data as Float32Array;
   expect(wanted).toHaveLength(prompts.length * height * width * 3);
-  const images = groups.map(({ branches }) => branches[0]?.image ?? new Float32Array());
   const furthest = furthestFrom(wanted, images, height * width);
   // A tenth of a gray level; single precision on both sides.
   expect(furthest).toBeLessThan(0.1 / 255);

@@ -10,9 +10,7 @@ import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { openPipeline } from '../../../src/models/pipeline/pipeline.js';
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
-import { createSampler } from '../../../src/models/rollouts/sampler.js';
-import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
-import { furthestFrom } from '../../fixtures/picture-difference.js';
+import { drawPictures, furthestFrom } from '../../fixtures/draw-pictures.js';
 import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
@@ -52,27 +50,14 @@ async function folderOf({ pipeline, scheduler }: Case): Promise<string> {
 
 it.each(Object.entries(about.cases))('should draw what diffusers draws: %s', async (name, one) => {
   const pipeline = await openPipeline(engine, await folderOf(one), one);
-  const { prompts, numSteps, seed } = about;
+  const { prompts } = about;
   const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: [prompts.length] });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
-  const sampler = createSampler(pipeline, denoiser, {
-    ...TINY_SAMPLER,
-    seed,
-    numInferenceSteps: numSteps,
-    guidanceScale: one.guidanceScale,
-    eta: one.eta,
-    forkPlan: 'independent',
-    numBranches: 1,
-    groupsPerBatch: prompts.length,
-  });
-  const groups = await sampler.rollout(
-    prompts.map((prompt, groupIndex) => ({ groupIndex, prompt })),
-    [],
-  );
+  const { guidanceScale, eta } = one;
+  const images = await drawPictures(pipeline, denoiser, { ...about, guidanceScale, eta }, 'training');
   const [, height, width] = await pipeline.imageShape();
   const wanted = tensors.get(name)?.data as Float32Array;
   expect(wanted).toHaveLength(prompts.length * height * width * 3);
-  const images = groups.map(({ branches }) => branches[0]?.image ?? new Float32Array());
   const furthest = furthestFrom(wanted, images, height * width);
   // A tenth of a gray level; single precision on both sides.
   expect(furthest).toBeLessThan(0.1 / 255);

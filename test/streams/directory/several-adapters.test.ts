@@ -9,12 +9,10 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { adapterPlace } from '../../../src/cli/input/options.js';
 import type { Engine } from '../../../src/models/engines/contract/engine.js';
 import { decodeSafetensors } from '../../../src/models/files/safetensors.js';
-import { toRgb8 } from '../../../src/models/images/picture.js';
 import { openDenoiser } from '../../../src/models/pipeline/denoiser.js';
 import { writeMergedPipeline } from '../../../src/models/pipeline/merged-pipeline.js';
 import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import { policyParameters } from '../../../src/models/policy/policy-file.js';
-import { createSampler } from '../../../src/models/rollouts/sampler.js';
 import {
   type AdapterChoice,
   loraFor,
@@ -23,19 +21,15 @@ import {
   readAdapters,
   readChanges,
 } from '../../../src/streams/directory/read-adapter.js';
+import { type Drawing, drawPictures, furthestLevels, grayLevels } from '../../fixtures/draw-pictures.js';
 import { faultOf } from '../../fixtures/fault-of.js';
-import { TINY_SAMPLER } from '../../fixtures/open-tiny.js';
 import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
 const FIXTURES = 'test/fixtures/several-adapters';
-const MOST_GREY_LEVELS = 2;
+const MOST_GRAY_LEVELS = 2;
 
-interface About {
-  readonly prompts: readonly string[];
-  readonly guidanceScale: number;
-  readonly numSteps: number;
-  readonly seed: number;
+interface About extends Drawing {
   readonly strengths: readonly number[];
 }
 
@@ -75,31 +69,11 @@ async function draw(pipeline: Pipeline, adapters: ReadAdapters, about: About): P
         ]),
       ),
     );
-  const sampler = createSampler(pipeline, denoiser, {
-    ...TINY_SAMPLER,
-    seed: about.seed,
-    noiseFor: 'evaluation',
-    numInferenceSteps: about.numSteps,
-    guidanceScale: about.guidanceScale,
-    forkPlan: 'independent',
-    numBranches: 1,
-    groupsPerBatch: 2,
-  });
-  const requests = about.prompts.map((prompt, groupIndex) => ({ groupIndex, prompt }));
-  const groups = await sampler.rollout(requests, []);
+  const images = await drawPictures(pipeline, denoiser, about, 'evaluation');
   const [, height, width] = await pipeline.imageShape();
   await denoiser.release();
-  return Uint8Array.from(
-    groups.flatMap(({ branches }) => [
-      ...toRgb8(branches[0]?.image ?? new Float32Array(), height, width).data,
-    ]),
-  );
+  return grayLevels(images, height, width);
 }
-
-const levels = (one: Uint8Array, other: Uint8Array) =>
-  one.length === other.length
-    ? one.reduce((most, value, i) => Math.max(most, Math.abs(value - (other[i] ?? Number.NaN))), 0)
-    : Number.NaN;
 
 describe.each(['sd1', 'sdxl'])('two adapters on %s', (name) => {
   const base = `test/fixtures/stable-diffusion/${name}`;
@@ -111,9 +85,11 @@ describe.each(['sd1', 'sdxl'])('two adapters on %s', (name) => {
   ])('should draw what diffusers draws with the same strengths: %s', async (key, ignores) => {
     const adapters = await readAdapters(choiceOf(name, about.strengths, ignores));
     const pipeline = await openPipeline(engine, base, adapters);
-    expect(levels(await draw(pipeline, adapters, about), drawn(key))).toBeLessThanOrEqual(MOST_GREY_LEVELS);
-    expect(levels(drawn('plain'), drawn(key))).toBeGreaterThan(20);
-    expect(levels(drawn('both'), drawn('without text'))).toBeGreaterThan(10);
+    expect(furthestLevels(await draw(pipeline, adapters, about), drawn(key))).toBeLessThanOrEqual(
+      MOST_GRAY_LEVELS,
+    );
+    expect(furthestLevels(drawn('plain'), drawn(key))).toBeGreaterThan(20);
+    expect(furthestLevels(drawn('both'), drawn('without text'))).toBeGreaterThan(10);
     expect(adapters.warnings).toEqual(
       ignores ? [expect.stringContaining(`${name}-1.safetensors: left out `)] : [],
     );
@@ -124,7 +100,7 @@ describe.each(['sd1', 'sdxl'])('two adapters on %s', (name) => {
     await writeMergedPipeline(base, await readChanges(choiceOf(name, about.strengths), () => {}), out);
     const pipeline = await openPipeline(engine, out);
     const found = await draw(pipeline, await readAdapters(NO_ADAPTERS), about);
-    expect(levels(found, drawn('both'))).toBeLessThanOrEqual(MOST_GREY_LEVELS);
+    expect(furthestLevels(found, drawn('both'))).toBeLessThanOrEqual(MOST_GRAY_LEVELS);
   });
 });
 
