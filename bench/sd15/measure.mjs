@@ -7,16 +7,14 @@
  */
 
 import { parseArgs } from 'node:util';
-import { compileGraph } from '../../dist/models/engines/compile-graph.js';
 import { createOnnxRuntimeEngine } from '../../dist/models/engines/onnxruntime/engine.js';
-import { adapterShapes } from '../../dist/models/graph/weights/lora.js';
 import { openDenoiserGraph } from '../../dist/models/networks/open-denoiser-graph.js';
 import { openDenoiser } from '../../dist/models/pipeline/denoiser.js';
 import { openPipeline } from '../../dist/models/pipeline/pipeline.js';
-import { buildPolicyGraph } from '../../dist/models/policy/policy-graph.js';
+import { initialParameters } from '../../dist/models/policy/adapter-parameters.js';
 import { elementCount } from '../../dist/models/tensor.js';
-import { feedsOf } from '../feeds.mjs';
 import { productFlop } from '../flops.mjs';
+import { LORA, openLoraTraining } from '../lora-training.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,21 +25,13 @@ const { values, positionals } = parseArgs({
   },
 });
 const [folder] = positionals;
-const lora = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 };
 const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: Number(values.threads) });
 const pipeline = await openPipeline(engine, folder);
 
 /** One prediction of the sampler, for one picture without guidance. */
 async function forward() {
-  const denoiser = await openDenoiser(engine, pipeline, { lora, rows: [1] });
-  const parameters = denoiser.adapters.flatMap((adapter) => {
-    const { a, b } = adapterShapes(adapter, lora.rank);
-    return [
-      [adapter.inputA, new Float32Array(elementCount(a)).fill(0.01)],
-      [adapter.inputB, new Float32Array(elementCount(b)).fill(0.01)],
-    ];
-  });
-  await denoiser.usePolicy(Object.fromEntries(parameters));
+  const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: [1] });
+  await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const numbers = (shape) =>
     Float32Array.from({ length: elementCount(shape) }, (_, i) => Math.sin(i * 12.9898));
   const [latents, embeds] = [numbers(pipeline.latentShape), numbers(pipeline.embedsShape)];
@@ -49,26 +39,10 @@ async function forward() {
   return { flop, run: () => denoiser.predict(latents, 500, embeds) };
 }
 
-/** Loss and gradients of one row: UNet with adapter, surrogate, and all the way back. */
-async function training(gradientCheckpointing) {
-  const { graph } = await buildPolicyGraph(engine, pipeline, {
-    lora,
-    guidanceScale: 1,
-    minibatchSize: 1,
-    surrogate: { type: 'ddpo-is', clipRange: 1e-4, advClipMax: 5 },
-    measureKl: false,
-    gradientCheckpointing,
-    precision: 'float32',
-  });
-  const executable = await compileGraph(engine, graph, { label: 'training graph' });
-  await executable.hold(feedsOf(graph));
-  return { flop: productFlop(graph), run: () => executable.run({}) };
-}
-
 const kinds = {
   forward,
-  training: () => training('off'),
-  'training-blocks': () => training('blocks'),
+  training: () => openLoraTraining(engine, pipeline, 'off'),
+  'training-blocks': () => openLoraTraining(engine, pipeline, 'blocks'),
 };
 const { flop, run } = await kinds[values.what]();
 const seconds = [];

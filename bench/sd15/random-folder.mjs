@@ -3,16 +3,15 @@
  * text encoder of one layer that is as wide as it must be, and the tiny fixture's tokenizer and autoencoder.
  */
 
-import { copyFile, cp, link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, cp, link, mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { clipTextModel, readClipTextConfig } from '../../dist/models/networks/clip-text-model.js';
 import { unet2dCondition } from '../../dist/models/networks/unet-2d-condition.js';
 import { readUnet2dConditionConfig } from '../../dist/models/networks/unet-config.js';
 import { writeRandom } from '../random-weights.mjs';
+import { TOKENS, widenTextEncoder } from '../wide-text-encoder.mjs';
 
 const FIXTURE = 'test/fixtures/stable-diffusion/sd1';
 const WEIGHTS = 'diffusion_pytorch_model.safetensors';
-const TOKENS = 77;
 
 /** What `unet/config.json` of Stable Diffusion 1.5 says. */
 const UNET = {
@@ -52,22 +51,8 @@ export async function randomFolder(root, size) {
   const sizes = { rows: 1, sampleSize: unet.sampleSize, tokens: TOKENS };
   if (!(await exists(weights))) await writeRandom(weights, (layer) => unet2dCondition(layer, unet, sizes));
   await linkOrCopy(weights, join(folder, 'unet', WEIGHTS));
-  await wideTextEncoder(join(folder, 'text_encoder'));
+  await widenTextEncoder(join(folder, 'text_encoder'), UNET.cross_attention_dim);
   return folder;
-}
-
-async function wideTextEncoder(folder) {
-  const path = join(folder, 'config.json');
-  const wide = {
-    ...JSON.parse(await readFile(path, 'utf8')),
-    hidden_size: UNET.cross_attention_dim,
-    intermediate_size: UNET.cross_attention_dim,
-    num_attention_heads: 12,
-    num_hidden_layers: 1,
-  };
-  await writeFile(path, JSON.stringify(wide, null, 2));
-  const config = await readClipTextConfig(path);
-  await writeRandom(join(folder, 'model.safetensors'), (layer) => clipTextModel(layer, config, TOKENS));
 }
 
 const exists = (path) =>

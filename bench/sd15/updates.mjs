@@ -12,15 +12,14 @@
 
 import { parseArgs } from 'node:util';
 import { createOnnxRuntimeEngine } from '../../dist/models/engines/onnxruntime/engine.js';
-import { adapterShapes } from '../../dist/models/graph/weights/lora.js';
 import { initialAdamWState } from '../../dist/models/optimizers/adamw.js';
 import { openDenoiser } from '../../dist/models/pipeline/denoiser.js';
 import { openPipeline } from '../../dist/models/pipeline/pipeline.js';
+import { initialParameters } from '../../dist/models/policy/adapter-parameters.js';
 import { buildPolicyGraph } from '../../dist/models/policy/policy-graph.js';
 import { createTrainer } from '../../dist/models/policy/trainer.js';
-import { counterRandom } from '../../dist/models/random/counter-random.js';
 import { createSampler } from '../../dist/models/rollouts/sampler.js';
-import { elementCount } from '../../dist/models/tensor.js';
+import { LORA } from '../lora-training.mjs';
 import { randomFolder } from './random-folder.mjs';
 
 const { values, positionals } = parseArgs({
@@ -37,7 +36,6 @@ const numInferenceSteps = Number(values.steps);
 const folder = values.size
   ? await randomFolder('.cache/sd15', Number(values.size))
   : (positionals[0] ?? 'test/fixtures/stable-diffusion/sd1');
-const lora = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 };
 const sampling = { numInferenceSteps, eta: 1, stochasticSteps: 'all', sde: 'flow-grpo', guidanceScale: 1 };
 const trainedSteps = Array.from({ length: numInferenceSteps }, (_, step) => step).slice(
   Math.floor(numInferenceSteps / 2),
@@ -53,7 +51,7 @@ const engine = {
   },
 };
 const pipeline = await openPipeline(engine, folder);
-const denoiser = await openDenoiser(engine, pipeline, { lora, rows: [1, 2] });
+const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: [1, 2] });
 const sampler = createSampler(pipeline, denoiser, {
   ...sampling,
   seed: 1,
@@ -67,7 +65,7 @@ const sampler = createSampler(pipeline, denoiser, {
 const settings = {
   ...sampling,
   seed: 1,
-  lora,
+  lora: LORA,
   surrogate: { type: 'ddpo-is', clipRange: 0.5, advClipMax: 5 },
   measureKl: false,
   updates: { from: 'round', innerEpochs: 1, samplesPerUpdate: 2, remainder: 'train' },
@@ -94,16 +92,7 @@ const trainer = await createTrainer({
   policyGraph: await buildPolicyGraph(engine, pipeline, settings),
   settings,
 });
-const parameters = Object.fromEntries(
-  denoiser.adapters.flatMap((adapter, index) => {
-    const { a, b } = adapterShapes(adapter, lora.rank);
-    const random = counterRandom({ seed: 1, purpose: 'parameter-init', group: index });
-    return [
-      [adapter.inputA, random.normal(elementCount(a)).map((value) => value * 0.02)],
-      [adapter.inputB, new Float32Array(elementCount(b))],
-    ];
-  }),
-);
+const parameters = initialParameters(denoiser.adapters, LORA, 1);
 let state = {
   parameters,
   samplingParameters: parameters,

@@ -9,23 +9,18 @@
 
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { compileGraph } from '../../dist/models/engines/compile-graph.js';
 import { createOnnxRuntimeEngine } from '../../dist/models/engines/onnxruntime/engine.js';
-import { adapterShapes } from '../../dist/models/graph/weights/lora.js';
 import { openDenoiser } from '../../dist/models/pipeline/denoiser.js';
 import { openPipeline } from '../../dist/models/pipeline/pipeline.js';
-import { buildPolicyGraph } from '../../dist/models/policy/policy-graph.js';
+import { initialParameters } from '../../dist/models/policy/adapter-parameters.js';
 import { createSampler } from '../../dist/models/rollouts/sampler.js';
-import { elementCount } from '../../dist/models/tensor.js';
-import { feedsOf } from '../feeds.mjs';
-import { productFlop } from '../flops.mjs';
+import { LORA, openLoraTraining } from '../lora-training.mjs';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { threads: { type: 'string', default: '2' }, runs: { type: 'string', default: '1' } },
 });
 const [folder] = positionals;
-const lora = { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 };
 const sampling = { numInferenceSteps: 2, eta: 1, stochasticSteps: 'all', sde: 'flow-grpo', guidanceScale: 1 };
 
 /** What Linux says of this process, in bytes. */
@@ -56,30 +51,12 @@ async function timed(part, act) {
 }
 
 const engine = createOnnxRuntimeEngine({ providers: ['cpu'], threads: Number(values.threads) });
-const { pipeline, denoiser, training, flop } = await timed('opening', async () => {
+const { pipeline, denoiser, training } = await timed('opening', async () => {
   const pipeline = await openPipeline(engine, folder);
-  const denoiser = await openDenoiser(engine, pipeline, { lora, rows: [1] });
-  const { graph } = await buildPolicyGraph(engine, pipeline, {
-    lora,
-    guidanceScale: 1,
-    minibatchSize: 1,
-    surrogate: { type: 'ddpo-is', clipRange: 1e-4, advClipMax: 5 },
-    measureKl: false,
-    gradientCheckpointing: 'blocks',
-    precision: 'float32',
-  });
-  const training = await compileGraph(engine, graph, { label: 'training graph' });
-  await training.hold(feedsOf(graph));
-  return { pipeline, denoiser, training, flop: productFlop(graph) };
+  const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: [1] });
+  return { pipeline, denoiser, training: await openLoraTraining(engine, pipeline, 'blocks') };
 });
-const parameters = denoiser.adapters.flatMap((adapter) => {
-  const { a, b } = adapterShapes(adapter, lora.rank);
-  return [
-    [adapter.inputA, new Float32Array(elementCount(a)).fill(0.01)],
-    [adapter.inputB, new Float32Array(elementCount(b)).fill(0.01)],
-  ];
-});
-await denoiser.usePolicy(Object.fromEntries(parameters));
+await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
 const sampler = createSampler(pipeline, denoiser, {
   ...sampling,
   seed: 1,
@@ -92,8 +69,8 @@ const sampler = createSampler(pipeline, denoiser, {
 });
 for (let run = 0; run < Number(values.runs); run++) {
   await timed('rollout', () => sampler.rollout([{ groupIndex: run, prompt: 'a red cat' }], [0]));
-  await timed('gradient', () => training.run({}));
+  await timed('gradient', () => training.run());
 }
 clearInterval(looking);
 await engine.close();
-console.log(JSON.stringify({ seconds, cpuSeconds, flop, peak }));
+console.log(JSON.stringify({ seconds, cpuSeconds, flop: training.flop, peak }));

@@ -3,15 +3,14 @@
  * encoders of one layer that are as wide as they must be, and the tiny fixture's tokenizers and autoencoder.
  */
 
-import { cp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { clipTextModel, readClipTextConfig } from '../../dist/models/networks/clip-text-model.js';
 import { unet2dCondition } from '../../dist/models/networks/unet-2d-condition.js';
 import { readUnet2dConditionConfig } from '../../dist/models/networks/unet-config.js';
 import { writeRandom } from '../random-weights.mjs';
+import { TOKENS, widenTextEncoder } from '../wide-text-encoder.mjs';
 
 const FIXTURE = 'test/fixtures/stable-diffusion/sdxl';
-const TOKENS = 77;
 
 /** What `unet/config.json` of SDXL base 1.0 says; `--small` divides channels by 5, to try the script. */
 const unetConfig = (size, divisor) => ({
@@ -54,23 +53,14 @@ export async function randomFolder(folder, size, divisor = 1) {
   await writeFile(config, JSON.stringify(unetConfig(size, divisor), null, 2));
   const unet = await readUnet2dConditionConfig(config);
   const sizes = { rows: 1, sampleSize: unet.sampleSize, tokens: TOKENS };
-  const weights = (part, base) => join(folder, part, `${base}.fp16.safetensors`);
-  const unetWeights = weights('unet', 'diffusion_pytorch_model');
+  const unetWeights = join(folder, 'unet', 'diffusion_pytorch_model.fp16.safetensors');
   await writeRandom(unetWeights, (layer) => unet2dCondition(layer, unet, sizes), 'F16');
-  for (const [part, width] of Object.entries(WIDTHS)) {
-    const path = join(folder, part, 'config.json');
-    const wide = {
-      ...JSON.parse(await readFile(path, 'utf8')),
-      hidden_size: width,
-      intermediate_size: width,
-      num_attention_heads: width / 64,
-      num_hidden_layers: 1,
-      ...(part === 'text_encoder_2' && { projection_dim: width }),
-    };
-    await writeFile(path, JSON.stringify(wide, null, 2));
-    const clip = await readClipTextConfig(path);
-    await writeRandom(weights(part, 'model'), (layer) => clipTextModel(layer, clip, TOKENS), 'F16');
-  }
+  for (const [part, width] of Object.entries(WIDTHS))
+    await widenTextEncoder(join(folder, part), width, {
+      more: part === 'text_encoder_2' ? { projection_dim: width } : {},
+      file: 'model.fp16.safetensors',
+      dtype: 'F16',
+    });
   await writeFile(complete, '');
 }
 
