@@ -10,6 +10,11 @@ import { adapterOf, eventsOf, runTiny, tinyConfig, UNGUARDED } from '../../fixtu
 const SETTINGS = [
   ...UNGUARDED,
   `model.pipeline=${resolve('test/fixtures/stable-diffusion/sd1')}`,
+  `model.startFrom=${resolve('test/fixtures/several-adapters/sd1-0.safetensors')}`,
+  String.raw`model.lora={rank: 2, alpha: 3, pattern: 'attn[12]/to_(q|out\.0)|resnets\.\d/conv1'}`,
+  'stages.prompts.numRounds=2',
+  // One update a round, so that the first compares the start with itself.
+  'stages.trainer.updates.samplesPerUpdate=8',
   'stages.schedule={type: schedule, mode: constant, steps: 2}',
   'stages.sampler.width=32',
   'stages.sampler.height=8',
@@ -27,39 +32,27 @@ const SETTINGS = [
 
 it('should train and evaluate at sizes of their own, from an adapter as reference, and resume its average', async () => {
   const folder = await temporaryFolder();
-  const config = await tinyConfig(folder, { overrides: [...SETTINGS, 'stages.prompts.numRounds=1'] });
-  const [first, stopped, whole] = ['first', 'stopped', 'whole'].map((name) => join(folder, name));
-  const before = await runTiny({ config, path: first ?? '' });
-  expect(before.error).toBeUndefined();
-  // Eight columns of pictures three times as large, two pixels apart.
-  const samples = await readFile(join(first ?? '', 'samples', 'round-0001.png'));
-  expect(readPngSize(samples).width).toBe(8 * 16 * 3 + 9 * 2);
-
-  const overrides = [
-    ...SETTINGS,
-    'stages.prompts.numRounds=2',
-    `model.startFrom=${first}`,
-    // One update a round, so that the first compares the start with itself.
-    'stages.trainer.updates.samplesPerUpdate=8',
-  ];
-  const onwards = { ...(await tinyConfig(folder, { overrides })) };
-  const ended = await runTiny({ config: onwards, path: whole ?? '' });
+  const config = await tinyConfig(folder, { overrides: SETTINGS });
+  const [stopped, whole] = [join(folder, 'stopped'), join(folder, 'whole')];
+  const ended = await runTiny({ config, path: whole });
   expect(ended.error).toBeUndefined();
+  // Eight columns of pictures three times as large, two pixels apart.
+  const samples = await readFile(join(whole, 'samples', 'round-0002.png'));
+  expect(readPngSize(samples).width).toBe(8 * 16 * 3 + 9 * 2);
   const [round, later] = eventsOf(ended, 'round').map(({ metrics }) => metrics);
   expect(round?.klToPretrained).toBe(0);
   expect(round?.maxRatioDeviation).toBeLessThan(1e-4);
   expect(later?.klToPretrained).toBeGreaterThan(0);
 
   const stop = new AbortController();
-  const path = stopped ?? '';
   await runTiny({
-    ...{ config: onwards, path, signal: stop.signal },
+    ...{ config, path: stopped, signal: stop.signal },
     onEvent: (event) => event.kind === 'checkpoint' && stop.abort(),
   });
-  expect((await runTiny({ config: onwards, path, resume: true })).error).toBeUndefined();
-  expect(await adapterOf(path)).toEqual(await adapterOf(whole ?? ''));
+  expect((await runTiny({ config, path: stopped, resume: true })).error).toBeUndefined();
+  expect(await adapterOf(stopped)).toEqual(await adapterOf(whole));
   // What is shipped is the average, not what the run would go on from.
-  const checkpoint = join(path, 'checkpoints', '2');
-  expect(await adapterOf(path)).toEqual(await readFile(join(checkpoint, 'ema.safetensors')));
-  expect(await adapterOf(path)).not.toEqual(await adapterOf(checkpoint));
+  const checkpoint = join(stopped, 'checkpoints', '2');
+  expect(await adapterOf(stopped)).toEqual(await readFile(join(checkpoint, 'ema.safetensors')));
+  expect(await adapterOf(stopped)).not.toEqual(await adapterOf(checkpoint));
 });
