@@ -26,6 +26,8 @@ export interface DenoiserConfig {
   readonly crossAttentionDim: number;
   /** Width of the pooled prompt embedding that the network takes beside the tokens; null where it takes none. */
   readonly pooledWidth: number | null;
+  /** Width of the embedding of the guidance scale, of a network that was distilled to it (LCM); null where it takes none. */
+  readonly guidanceWidth: number | null;
 }
 
 /** Sizes of the inputs of one run. */
@@ -42,12 +44,15 @@ interface DenoiserDefinition {
   readonly network: (sizes: DenoiserSizes) => Network;
 }
 
-/** An input that says which picture is wanted. */
+/** An input that says which picture is wanted, and how. */
 export interface ConditioningInput {
   /** Shape of one row. */
   readonly shape: readonly number[];
-  /** What fills a row: the prompt's tokens, its pooled embedding, or the picture's original size, crop and target size. */
-  readonly from: 'tokens' | 'pooled' | 'picture-sizes';
+  /**
+   * What fills a row: the prompt's tokens, its pooled embedding, the picture's original size, crop and target size, or the
+   * embedding of the guidance scale.
+   */
+  readonly from: 'tokens' | 'pooled' | 'picture-sizes' | 'guidance-scale';
 }
 
 export interface DenoiserFamily extends DenoiserNames {
@@ -97,17 +102,20 @@ export const UNET = {
       network: (sizes) => (layer) => unet2dCondition(layer, config, sizes),
     };
   },
-  conditioning: ({ pooledWidth }, embedsShape) => ({
+  conditioning: ({ pooledWidth, guidanceWidth }, embedsShape) => ({
     encoder_hidden_states: { shape: embedsShape, from: 'tokens' },
     ...(pooledWidth !== null && {
       text_embeds: { shape: [pooledWidth], from: 'pooled' },
       time_ids: { shape: [NUM_TIME_IDS], from: 'picture-sizes' },
     }),
+    ...(guidanceWidth !== null && { timestep_cond: { shape: [guidanceWidth], from: 'guidance-scale' } }),
   }),
 } as const satisfies DenoiserFamily;
 
 export const DENOISER_FAMILIES: readonly DenoiserFamily[] = [UNET];
 
-function denoiserConfig({ sampleSize, channels, crossAttentionDim, added }: UnetLatents): DenoiserConfig {
-  return { sampleSize, channels, crossAttentionDim, pooledWidth: added?.pooledWidth ?? null };
+function denoiserConfig({ added, ...latents }: UnetLatents): DenoiserConfig {
+  const { sampleSize, channels, crossAttentionDim, guidanceWidth } = latents;
+  const pooledWidth = added?.pooledWidth ?? null;
+  return { sampleSize, channels, crossAttentionDim, pooledWidth, guidanceWidth };
 }

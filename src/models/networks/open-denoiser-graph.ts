@@ -24,8 +24,7 @@ interface DenoiserSource {
 /**
  * Returns the graph for `rows` rows: prepared from its ONNX file, or built from config and weights.
  *
- * Errors: TRIB_MODEL if an ONNX graph has inputs that nothing here feeds, such as those of distilled models or a
- * ControlNet; as `readModelFile`, `prepareGraph`, `openComponentWeights` and `readNetworkWeights`.
+ * Errors: TRIB_MODEL if an ONNX graph has inputs that nothing here feeds, such as those of a ControlNet; as `readModelFile`, `prepareGraph`, `openComponentWeights` and `readNetworkWeights`.
  * @param precision what the graph will be converted to; with `float16` it cannot run before that.
  */
 export async function openDenoiserGraph(
@@ -56,7 +55,10 @@ export async function openDenoiserGraph(
   const known = [...new Set(['timestep', ...Object.keys(inputShapes)])];
   const unknown = [...axes.keys()].filter((name) => !constants.has(name) && !known.includes(name));
   if (unknown.length > 0) {
-    const text = `${label} inputs: expected ${known.join(', ')} alone, got ${unknown.join(', ')} too. Use a model of the kind ${family.models}.`;
+    const nextStep = unknown.includes('timestep_cond')
+      ? 'Set time_cond_proj_dim in the config.json beside it to the width of timestep_cond.'
+      : `Use a model of the kind ${family.models}.`;
+    const text = `${label} inputs: expected ${known.join(', ')} alone, got ${unknown.join(', ')} too. ${nextStep}`;
     throw new TributaryError('TRIB_MODEL', text);
   }
   const graph = await prepareGraph(engine, bytes, { label, inputShapes, ...weights });

@@ -3,7 +3,7 @@
 import { at } from '../../at.js';
 import { concat, type Expression } from '../graph/ops/expression.js';
 import { downsample, residualBlock, timeMlp, upsample } from './blocks.js';
-import { conv2d, groupNorm, type LayerContext, timestepEmbedding } from './layers.js';
+import { conv2d, groupNorm, type LayerContext, linear, timestepEmbedding } from './layers.js';
 import { transformer2d } from './transformer-2d.js';
 import { NUM_TIME_IDS, type Unet2dConditionConfig } from './unet-config.js';
 import type { UnetLevel } from './unet-levels.js';
@@ -19,7 +19,8 @@ interface BlockPlace {
  * Appends the network with its inputs and its output, named as optimum's exports name them.
  *
  * Inputs: `sample` [R, C, H, W], `timestep` [R] float32, `encoder_hidden_states` [R, tokens, width]; with added
- * embeddings (SDXL) `text_embeds` [R, P] and `time_ids` [R, 6]. Output: `out_sample` [R, C, H, W].
+ * embeddings (SDXL) `text_embeds` [R, P] and `time_ids` [R, 6]; with one of the guidance scale (LCM) `timestep_cond` [R, G].
+ * Output: `out_sample` [R, C, H, W].
  */
 export function unet2dCondition(
   layer: LayerContext,
@@ -82,7 +83,10 @@ export function unet2dCondition(
   g.output(conv2d(layer, 'conv_out', x, { channels: config.channels }), 'out_sample');
 }
 
-/** The embedding of the timestep, plus that of the pooled prompt and the picture's sizes where the network has it. */
+/**
+ * The embedding of the timestep, plus that of the pooled prompt and the picture's sizes where the network has it. What a
+ * network knows of the guidance scale is projected, without a bias, and added to the waves of the timestep.
+ */
 function timeEmbedding(
   layer: LayerContext,
   config: Unet2dConditionConfig,
@@ -90,9 +94,13 @@ function timeEmbedding(
   rows: number,
 ): Expression {
   const { g } = layer;
-  const { added, flipSinToCos: cosinesFirst, freqShift } = config;
+  const { added, guidanceWidth, flipSinToCos: cosinesFirst, freqShift } = config;
   const width = at(config.levels, 0).channels;
-  const waves = timestepEmbedding(timestep, width, { cosinesFirst, freqShift });
+  let waves = timestepEmbedding(timestep, width, { cosinesFirst, freqShift });
+  if (guidanceWidth !== null) {
+    const scale = g.input('timestep_cond', 'float32', [rows, guidanceWidth]);
+    waves = waves.add(linear(layer, 'time_embedding/cond_proj', scale, { features: width, bias: false }));
+  }
   const time = timeMlp(layer, 'time_embedding', waves, 4 * width);
   if (!added) return time;
   const textEmbeds = g.input('text_embeds', 'float32', [rows, added.pooledWidth]);

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { TributaryError } from '../../errors.js';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { EXPORT } from './component-weights.js';
-import { absent, count, decimal, flag, named, objectOf, only, whole } from './config-fields.js';
+import { absent, count, decimal, flag, integer, named, objectOf, only, whole } from './config-fields.js';
 import { levelFields, levelsOf, middleOf, type UnetLevel, type UnetMiddle } from './unet-levels.js';
 
 /** What SDXL takes beside the prompt's tokens. */
@@ -23,6 +23,8 @@ export interface UnetLatents {
   readonly crossAttentionDim: number;
   /** Null where the network has no added embeddings. */
   readonly added: AddedEmbeddings | null;
+  /** Width of the embedding of a guidance scale that is added to the timestep's (LCM); null where there is none. */
+  readonly guidanceWidth: number | null;
 }
 
 export interface Unet2dConditionConfig extends UnetLatents {
@@ -43,6 +45,8 @@ export interface Unet2dConditionConfig extends UnetLatents {
 export const NUM_TIME_IDS = 6;
 const SUPPORTED = 'Use a model of the kind SD 1.x, SD 2.x or SDXL, or one exported to ONNX.';
 const NOT_BUILT = 'other variants are not built';
+/** Published models have 256. */
+const MOST_GUIDANCE_WIDTH = 10_000;
 
 /** Keys that describe what goes in and comes out. */
 const latentFields = {
@@ -61,6 +65,8 @@ const latentFields = {
   addition_embed_type: named(['text_time']).nullable().default(null),
   addition_time_embed_dim: count().nullable().default(null),
   projection_class_embeddings_input_dim: count().nullable().default(null),
+  // Its frequencies are spaced by 1 / (half the width - 1).
+  time_cond_proj_dim: integer(4, MOST_GUIDANCE_WIDTH).nullable().default(null),
 };
 const latentSchema = objectOf(latentFields);
 
@@ -84,11 +90,6 @@ const schema = objectOf({
   resnet_skip_time_act: only(false, NOT_BUILT),
   resnet_time_scale_shift: named(['default', 'scale_shift']).default('default'),
   time_embedding_type: only('positional', NOT_BUILT),
-  time_cond_proj_dim: z
-    .null({
-      error: 'expected null (a network distilled to a scale of guidance, as LCM, is no base to train)',
-    })
-    .default(null),
   ...absent([
     'class_embed_type',
     'cross_attention_norm',
@@ -150,6 +151,7 @@ function latentsOf(json: z.infer<typeof latentSchema>, path: JsonFile): UnetLate
     channels: json.in_channels,
     crossAttentionDim: json.cross_attention_dim,
     added: addedEmbeddings(json, path),
+    guidanceWidth: json.time_cond_proj_dim,
   };
 }
 
@@ -188,7 +190,11 @@ const fault = (path: JsonFile, text: string, nextStep = SUPPORTED) =>
   new TributaryError('TRIB_MODEL', `${path} ${text}. ${nextStep}`);
 
 /** The content of the `config.json` beside a UNet's ONNX graph: the inverse of `readUnetLatents`. */
-export const unetLatentsJson = ({ sampleSize, channels, crossAttentionDim }: Omit<UnetLatents, 'added'>) => ({
+export const unetLatentsJson = ({
+  sampleSize,
+  channels,
+  crossAttentionDim,
+}: Omit<UnetLatents, 'added' | 'guidanceWidth'>) => ({
   sample_size: sampleSize,
   in_channels: channels,
   out_channels: channels,

@@ -1,14 +1,19 @@
-/** @file The inputs that say which pictures are wanted: the prompts, and for SDXL the sizes of the picture. */
+/** @file The inputs that say which pictures are wanted: the prompts, for SDXL the sizes of the picture, for LCM the guidance. */
 
+import { guidanceEmbedding } from '../diffusion/guidance-embedding.js';
 import type { ConditioningInput } from '../networks/denoiser-family.js';
 import { elementCount, float32, type Tensor } from '../tensor.js';
 
 /** The inputs of a run from the prompt embeddings of its rows, one array for each row as `Pipeline.embedPrompt` gives it. */
-export type Conditioning = (promptEmbeds: readonly Float32Array[]) => Readonly<Record<string, Tensor>>;
+export type Conditioning = (
+  promptEmbeds: readonly Float32Array[],
+  guidanceScale: number,
+) => Readonly<Record<string, Tensor>>;
 
 /**
  * Returns the splitter of prompt embeddings: every input with one row for each of the R embeddings. For the UNet
- * `encoder_hidden_states` [R, tokens, width], and for SDXL `text_embeds` [R, P] and `time_ids` [R, 6].
+ * `encoder_hidden_states` [R, tokens, width], for SDXL `text_embeds` [R, P] and `time_ids` [R, 6], and for LCM
+ * `timestep_cond` [R, G].
  *
  * @param pictureSize height and width in pixels.
  */
@@ -25,12 +30,15 @@ export function createConditioning(
     pooled: (embeds: Float32Array) => embeds.subarray(size),
     'picture-sizes': () => pictureSizes,
   };
-  return (promptEmbeds) =>
+  return (promptEmbeds, guidanceScale) =>
     Object.fromEntries(
-      Object.entries(inputs).map(([name, { shape, from }]) => [
-        name,
-        stack(promptEmbeds.map(rowOf[from]), shape),
-      ]),
+      Object.entries(inputs).map(([name, { shape, from }]) => {
+        const row =
+          from === 'guidance-scale'
+            ? () => guidanceEmbedding(guidanceScale, elementCount(shape))
+            : rowOf[from];
+        return [name, stack(promptEmbeds.map(row), shape)];
+      }),
     );
 }
 

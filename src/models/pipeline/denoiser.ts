@@ -44,6 +44,8 @@ export interface Denoiser extends PolicyInputs {
 }
 
 interface PredictOptions {
+  /** Default 1. Only a network that takes the scale as an input makes use of it. */
+  readonly guidanceScale?: number;
   /** Rows of the batch that these are a part of; default as many as they are. */
   readonly batchRows?: number;
   readonly signal?: AbortSignal | undefined;
@@ -120,7 +122,7 @@ export async function openDenoiser(
   const timestepPort = inputOf(first, 'timestep', denoiser.modelPath);
 
   async function run(
-    { latents, timestep, promptEmbeds }: Rows,
+    { latents, timestep, promptEmbeds, guidanceScale }: Rows,
     executable: Executable,
     signal: AbortSignal | undefined,
   ): Promise<Float32Array> {
@@ -134,7 +136,7 @@ export async function openDenoiser(
       {
         sample: float32(latents, [count, ...pipeline.latentShape]),
         timestep: timestepTensor(timesteps, timestepPort.type, timestepPort.shape),
-        ...pipeline.conditioning(embeds),
+        ...pipeline.conditioning(embeds, guidanceScale),
       },
       { signal },
     );
@@ -152,11 +154,11 @@ export async function openDenoiser(
       for (const executable of executables.values()) await executable.hold(feeds);
     },
     rowsPerRun,
-    async predict(latents, timestep, promptEmbeds, { batchRows, signal } = {}) {
+    async predict(latents, timestep, promptEmbeds, { guidanceScale = 1, batchRows, signal } = {}) {
       const count = latents.length / rowSize;
       const size = rowsPerRun(batchRows ?? count);
       const executable = await openOnce(size);
-      if (size === count) return run({ latents, timestep, promptEmbeds }, executable, signal);
+      if (size === count) return run({ latents, timestep, promptEmbeds, guidanceScale }, executable, signal);
       const embedsSize = promptEmbeds.length / count;
       const starts = Array.from({ length: Math.ceil(count / size) }, (_, index) => index * size);
       const outputs = await Promise.all(
@@ -165,6 +167,7 @@ export async function openDenoiser(
             latents: rowsFrom(latents, rowSize, start, size),
             timestep,
             promptEmbeds: rowsFrom(promptEmbeds, embedsSize, start, size),
+            guidanceScale,
           };
           return run(rows, executable, signal);
         }),
@@ -187,6 +190,7 @@ interface Rows {
   readonly latents: Float32Array;
   readonly timestep: number;
   readonly promptEmbeds: Float32Array;
+  readonly guidanceScale: number;
 }
 
 /** `size` rows from `start` on; where there are fewer, the first of them again. */

@@ -17,7 +17,10 @@ import { unetLatentsJson } from '../networks/unet-config.js';
  */
 export async function writePipelineConfigs(
   path: string,
-  { scheduler, denoiser }: { scheduler: AnySchedulerConfig; denoiser: Omit<DenoiserConfig, 'pooledWidth'> },
+  {
+    scheduler,
+    denoiser,
+  }: { scheduler: AnySchedulerConfig; denoiser: Omit<DenoiserConfig, 'pooledWidth' | 'guidanceWidth'> },
 ): Promise<void> {
   const graph = ['tributary', 'OnnxGraph'];
   const files = {

@@ -1,6 +1,7 @@
 /** @file A pipeline folder, opened: tokenizer, schedule, prompt embeddings, decoding. denoiser.ts opens the denoiser. */
 
 import { at } from '../../at.js';
+import { usesGuidance } from '../diffusion/guided-output.js';
 import { createNoiseSchedule, type NoiseSchedule } from '../diffusion/noise-schedule.js';
 import type { Engine } from '../engines/contract/engine.js';
 import {
@@ -40,6 +41,8 @@ export interface Pipeline {
   embedNegative(negativePrompt?: string): Promise<Float32Array>;
   /** Turns rows of such embeddings into the network's inputs. */
   readonly conditioning: Conditioning;
+  /** Whether the network runs without the prompt too under this scale; not if it takes the scale as an input (LCM). */
+  usesGuidance(guidanceScale: number): boolean;
   /** Turns final latents [B, C, H, W] into pictures [B, 3, H', W'] in [-1, 1]. */
   decode(latents: Float32Array, batchSize: number): Promise<Float32Array>;
   /** The same model for pictures of another size, with the same text encoders; `place` as in `sizedFolder`. */
@@ -104,6 +107,7 @@ export async function openPipeline(
     );
     const opened: Pipeline = {
       ...{ ...texts, folder, schedule, latentShape, conditioning },
+      usesGuidance: (guidanceScale) => config.guidanceWidth === null && usesGuidance(guidanceScale),
       async imageShape() {
         if (!decoder) return latentShape;
         const { shape } = await decoder.decode(new Float32Array(elementCount(latentShape)), 1);

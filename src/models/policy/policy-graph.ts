@@ -3,7 +3,6 @@
 import { TributaryError } from '../../errors.js';
 import { gradientOutputs } from '../autodiff/gradient-outputs.js';
 import type { SegmentOf } from '../autodiff/recomputation.js';
-import { usesGuidance } from '../diffusion/guided-output.js';
 import type { Engine, GradientRequest } from '../engines/contract/engine.js';
 import type { Graph, Node } from '../graph/graph.js';
 import { halfConstants } from '../graph/half/half-constants.js';
@@ -77,7 +76,8 @@ export async function buildPolicyGraph(
   const { modelPath } = denoiser;
   const surrogate = createSurrogate(settings.surrogate);
   const references = referencesOf(surrogate, settings);
-  const rows = usesGuidance(guidanceScale) ? 2 * minibatchSize : minibatchSize;
+  const isGuided = pipeline.usesGuidance(guidanceScale);
+  const rows = isGuided ? 2 * minibatchSize : minibatchSize;
   const model = await openDenoiserGraph(engine, pipeline, rows, precision);
   const opened = openPolicyNetwork(model, denoiser, settings.lora, 'beside');
   const { graph: adapted, component, adapters, weights } = opened;
@@ -92,7 +92,7 @@ export async function buildPolicyGraph(
   const lowered = lowerForTraining(references.reduce(addTo, adapted));
   const g = GraphBuilder.from(differentiable(lowered, settings));
   const network = new Set(g.nodes);
-  const guided = (name: string) => guide(g.value(name), guidanceScale);
+  const guided = (name: string) => (isGuided ? guide(g.value(name), guidanceScale) : g.value(name));
   g.clearOutputs();
 
   const { loss, diagnostics } = g.scoped(OBJECTIVE, () => {

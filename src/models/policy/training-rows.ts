@@ -82,8 +82,9 @@ export async function rowFeeds(
   pipeline: Pipeline,
   rows: readonly TrainingRow[],
   inputs: readonly Port[],
-  guided: boolean,
+  guidanceScale: number,
 ): Promise<Tensors> {
+  const guided = pipeline.usesGuidance(guidanceScale);
   const size = rows.length;
   const latents = rows.map((row) => row.latents());
   const embeds = await Promise.all(rows.map(({ prompt }) => pipeline.embedPrompt(prompt)));
@@ -92,7 +93,7 @@ export async function rowFeeds(
     : [];
   const twice = <Value>(values: readonly Value[]) => (guided ? [...values, ...values] : values);
   const timesteps = twice(rows.map(({ timestep }) => timestep));
-  const conditioning = pipeline.conditioning([...negatives, ...embeds]);
+  const conditioning = pipeline.conditioning([...negatives, ...embeds], guidanceScale);
   const stack = (parts: readonly Float32Array[]) =>
     float32(concat(parts, elementCount(pipeline.latentShape)), [parts.length, ...pipeline.latentShape]);
   const column = (values: readonly number[]) => float32(values, [size]);

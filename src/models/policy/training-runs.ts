@@ -1,7 +1,6 @@
 /** @file Runs of the compiled training graph: what rows give, a minibatch at a time. */
 
 import { at, named } from '../../at.js';
-import { usesGuidance } from '../diffusion/guided-output.js';
 import { inOrder } from '../engines/chunks.js';
 import { compileGraph } from '../engines/compile-graph.js';
 import type { Engine, Provider, Tensors } from '../engines/contract/engine.js';
@@ -89,7 +88,7 @@ export async function openTrainingRuns(
     const atOnce = RUNS_PER_SHARD * executable.shards;
     return inOrder(minibatches(units, minibatchSize, oneTimestepARun), atOnce, async (minibatch) => {
       const rows = arrange(minibatch, minibatchSize);
-      const feeds = await rowFeeds(pipeline, rows, rowInputs, usesGuidance(guidanceScale));
+      const feeds = await rowFeeds(pipeline, rows, rowInputs, guidanceScale);
       const outputs = await executable.run(feeds, { signal, transfer: true });
       return { numUnits: minibatch.length, rows, outputs };
     });

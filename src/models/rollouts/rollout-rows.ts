@@ -1,6 +1,6 @@
 /** @file Rows of one run of the denoiser: the branches that they belong to, their prompts, their guided output. */
 
-import { guidedOutput, usesGuidance } from '../diffusion/guided-output.js';
+import { guidedOutput } from '../diffusion/guided-output.js';
 import type { Denoiser } from '../pipeline/denoiser.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 
@@ -37,6 +37,8 @@ interface RunOptions {
   readonly batchRows: number;
   readonly timestep: number;
   readonly guidanceScale: number;
+  /** Whether the scale leads away from the unconditional output (`Pipeline.usesGuidance`). */
+  readonly isGuided: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -45,15 +47,15 @@ export async function predictGuided(
   denoiser: Denoiser,
   rows: Rows,
   latents: Float32Array,
-  { batchRows, timestep, guidanceScale, signal }: RunOptions,
+  { batchRows, timestep, guidanceScale, isGuided, signal }: RunOptions,
 ): Promise<Float32Array> {
-  if (!usesGuidance(guidanceScale))
-    return denoiser.predict(latents, timestep, rows.conditional, { batchRows, signal });
+  if (!isGuided)
+    return denoiser.predict(latents, timestep, rows.conditional, { guidanceScale, batchRows, signal });
   const output = await denoiser.predict(
     concat(latents, latents),
     timestep,
     concat(rows.unconditional, rows.conditional),
-    { batchRows: 2 * batchRows, signal },
+    { guidanceScale, batchRows: 2 * batchRows, signal },
   );
   return guidedOutput(output.subarray(0, latents.length), output.subarray(latents.length), guidanceScale);
 }

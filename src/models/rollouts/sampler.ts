@@ -8,7 +8,6 @@ import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { leafCount, leavesPerNode, pathDepth, type RolloutTree } from '../../rollout-tree.js';
 import { ddimStep } from '../diffusion/ddim-step.js';
-import { usesGuidance } from '../diffusion/guided-output.js';
 import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
 import { roundToFloat16 } from '../numeric/float16.js';
 import type { Denoiser } from '../pipeline/denoiser.js';
@@ -76,8 +75,12 @@ export interface Sampler {
 }
 
 /** Numbers of rows that the first rollouts run the network with; graphs for others are compiled when they are needed. */
-export function denoiserRows(settings: SamplerSettings, trainedSteps: readonly number[]): number[] {
-  const factor = usesGuidance(settings.guidanceScale) ? 2 : 1;
+export function denoiserRows(
+  pipeline: Pick<Pipeline, 'usesGuidance'>,
+  settings: SamplerSettings,
+  trainedSteps: readonly number[],
+): number[] {
+  const factor = pipeline.usesGuidance(settings.guidanceScale) ? 2 : 1;
   const { numInferenceSteps, groupsPerBatch } = settings;
   const widths = treeWidths(settings, trainedSteps, numInferenceSteps).slice(0, -1);
   return [...new Set(widths)].map((width) => width * groupsPerBatch * factor);
@@ -108,10 +111,11 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
   const { numInferenceSteps, groupsPerBatch, guidanceScale, latentsDtype } = settings;
   const rowSize = elementCount(pipeline.latentShape);
   const random = samplerRandom(settings);
+  const isGuided = pipeline.usesGuidance(guidanceScale);
 
   /** Groups whose rows fill a run of the network at every step. */
   function groupsPerPart(widths: readonly number[]): number {
-    const factor = usesGuidance(guidanceScale) ? 2 : 1;
+    const factor = isGuided ? 2 : 1;
     const groups = widths.slice(0, -1).map((width) => {
       const rows = width * factor;
       return Math.ceil(denoiser.rowsPerRun(groupsPerBatch * rows) / rows);
@@ -135,7 +139,7 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
       const { stepIndex, timestep, stdDevT } = coefficients;
       const before = latents;
       const batchRows = groupsPerBatch * at(widths, stepIndex);
-      const run = { batchRows, timestep, guidanceScale, signal };
+      const run = { batchRows, timestep, guidanceScale, isGuided, signal };
       let modelOutput = await predictGuided(denoiser, rows, latents, run);
       const ways = at(widths, stepIndex + 1) / at(widths, stepIndex);
       if (ways > 1) {

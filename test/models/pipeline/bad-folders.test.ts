@@ -53,10 +53,7 @@ describe('a folder of diffusers that cannot be used', () => {
       { down_block_types: ['AttnDownBlock2D', 'DownBlock2D'] },
       'expected DownBlock2D or CrossAttnDownBlock2D, got "AttnDownBlock2D"',
     ],
-    [
-      { time_cond_proj_dim: 256 },
-      'time_cond_proj_dim: expected null (a network distilled to a scale of guidance, as LCM, is no base to train), got 256',
-    ],
+    [{ time_cond_proj_dim: 3 }, 'time_cond_proj_dim: expected an integer in 4..10000, got 3'],
     [
       { act_fn: 'mish', class_embed_type: 'timestep' },
       'act_fn: expected silu or swish, got "mish" (and 1 more)',

@@ -95,7 +95,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
     const wanted = expected.get('tokens')?.data ?? [];
     expect(tokens).toEqual(Array.from(wanted, Number));
     const rows = await Promise.all(about.prompts.map((prompt) => pipeline.embedPrompt(prompt)));
-    const { encoder_hidden_states: embeds, text_embeds: pooled } = pipeline.conditioning(rows);
+    const { encoder_hidden_states: embeds, text_embeds: pooled } = pipeline.conditioning(rows, 1);
     expect(relativeError(float32Data(embeds, 'embeds'), valuesOf('promptEmbeds'))).toBeLessThan(1e-4);
     expect(pooled === undefined).toBe(name !== 'sdxl');
     if (pooled) {
@@ -104,7 +104,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
   });
 
   it('should embed the empty prompt, as zeros for SDXL', async () => {
-    const { encoder_hidden_states: embeds } = pipeline.conditioning([await pipeline.embedPrompt('')]);
+    const { encoder_hidden_states: embeds } = pipeline.conditioning([await pipeline.embedPrompt('')], 1);
     const wanted = valuesOf('emptyEmbeds');
     if (name === 'sdxl') expect(embeds?.data).toEqual(wanted);
     else expect(relativeError(float32Data(embeds, 'embeds'), wanted)).toBeLessThan(1e-4);
@@ -118,7 +118,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('a folder of diffusers: %s', (name) => {
     const { out_sample: output } = await executable.run({
       sample: tensorOf('unet:sample'),
       timestep: tensorOf('unet:timestep'),
-      ...pipeline.conditioning(rows),
+      ...pipeline.conditioning(rows, 1),
     });
     expect(relativeError(float32Data(output, 'out_sample'), valuesOf('unet:output'))).toBeLessThan(1e-4);
   });

@@ -107,7 +107,7 @@ describe('a folder of ONNX graphs for SDXL', () => {
     expect(loaded.folder.denoiser.config).toEqual(config);
     const row = await built.embedPrompt(PROMPT);
     expect(largestDifference(await loaded.embedPrompt(PROMPT), row)).toBeLessThan(1e-5);
-    expect(loaded.conditioning([row])).toEqual(built.conditioning([row]));
+    expect(loaded.conditioning([row], 1)).toEqual(built.conditioning([row], 1));
 
     const latents = randomTensor(1, [2, 4, 8, 8]).data;
     const predictions: Float32Array[] = [];

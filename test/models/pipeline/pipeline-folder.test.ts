@@ -44,7 +44,7 @@ describe('readPipelineFolder', () => {
         family: UNET,
         modelPath: join(folder, 'unet/model.onnx'),
         views: null,
-        config: { ...CONFIG, pooledWidth: null },
+        config: { ...CONFIG, pooledWidth: null, guidanceWidth: null },
         network: null,
       },
       vaeDecoder: null,

@@ -98,7 +98,7 @@ describe('a model that cannot be trained', () => {
     const { folder, path } = await pipelineWith(withGuidanceInput);
     expect(await faultOf(() => build(folder))).toEqual([
       'TRIB_MODEL',
-      `${path} inputs: expected timestep, sample, encoder_hidden_states alone, got timestep_cond too. Use a model of the kind SD 1.x, SD 2.x or SDXL.`,
+      `${path} inputs: expected timestep, sample, encoder_hidden_states alone, got timestep_cond too. Set time_cond_proj_dim in the config.json beside it to the width of timestep_cond.`,
     ]);
   });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { usesGuidance } from '../../../src/models/diffusion/guided-output.js';
 import type { Port } from '../../../src/models/engines/contract/engine.js';
 import { createConditioning } from '../../../src/models/pipeline/conditioning.js';
 import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
@@ -92,6 +93,7 @@ describe('rowFeeds', () => {
       [1, 2],
       [],
     ),
+    usesGuidance,
   } as unknown as Pipeline;
   const port = (name: string, shape: readonly number[], type: Port['type'] = 'float32'): Port => ({
     name,
@@ -110,7 +112,7 @@ describe('rowFeeds', () => {
       port('advantage', [2]),
       port('weight', [2]),
     ];
-    expect(await rowFeeds(pipeline, rows, inputs, false)).toEqual({
+    expect(await rowFeeds(pipeline, rows, inputs, 1)).toEqual({
       sample: float32([0.5, -0.5, 2, -2], [2, 2, 1, 1]),
       timestep: int64([400, 30]),
       encoder_hidden_states: float32([1, 9, 3, 9], [2, 1, 2]),
@@ -119,7 +121,7 @@ describe('rowFeeds', () => {
       advantage: float32([0.5, 2], [2]),
       weight: float32([1, 0.25], [2]),
     });
-    expect(Object.keys(await rowFeeds(pipeline, rows, [port('weight', [2])], false))).toEqual(['weight']);
+    expect(Object.keys(await rowFeeds(pipeline, rows, [port('weight', [2])], 1))).toEqual(['weight']);
   });
 
   it('should feed the network every row twice under guidance, first without its prompt', async () => {
@@ -130,7 +132,7 @@ describe('rowFeeds', () => {
       port('target', [2, 2, 1, 1]),
       port('weight', [2]),
     ];
-    expect(await rowFeeds(pipeline, rows, inputs, true)).toEqual({
+    expect(await rowFeeds(pipeline, rows, inputs, 2)).toEqual({
       sample: float32([0.5, -0.5, 2, -2, 0.5, -0.5, 2, -2], [4, 2, 1, 1]),
       timestep: int64([400, 30, 400, 30]),
       encoder_hidden_states: float32([0, 9, 0, 9, 1, 9, 3, 9], [4, 1, 2]),
@@ -140,14 +142,14 @@ describe('rowFeeds', () => {
   });
 
   it('should refuse an input that nobody feeds', async () => {
-    expect(await faultOf(() => rowFeeds(pipeline, rows, [port('mask', [2])], false))).toEqual([
+    expect(await faultOf(() => rowFeeds(pipeline, rows, [port('mask', [2])], 1))).toEqual([
       'TRIB_INTERNAL',
       'training graph input "mask": expected rows that feed it, got none. Build the graph for the same surrogate as the rows.',
     ]);
   });
 
   it('should feed one timestep where the network takes one', async () => {
-    const feeds = await rowFeeds(pipeline, [row(1, 7), row(2, 7)], [port('timestep', [], 'int64')], true);
+    const feeds = await rowFeeds(pipeline, [row(1, 7), row(2, 7)], [port('timestep', [], 'int64')], 2);
     expect(feeds).toEqual({ timestep: int64([7], []) });
   });
 });

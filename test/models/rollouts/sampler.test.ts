@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { ddimStep, stepLogProb } from '../../../src/models/diffusion/ddim-step.js';
+import { usesGuidance } from '../../../src/models/diffusion/guided-output.js';
 import type { StepCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
 import { roundToFloat16 } from '../../../src/models/numeric/float16.js';
@@ -171,9 +172,9 @@ describe('rollout', () => {
       // What leaves the branch point shares its evaluation: step 2 is one of the trunk's.
       expect(calls.map((call) => call.rows)).toEqual([trunk, trunk, trunk, rows, rows]);
       expect(calls.map(({ timestep }) => timestep)).toEqual(coefficients().map(({ timestep }) => timestep));
-      expect(denoiserRows(settings, stepsFrom(2))).toEqual([trunk, rows]);
+      expect(denoiserRows({ usesGuidance }, settings, stepsFrom(2))).toEqual([trunk, rows]);
       // Leaves are drawn in the last step, and nothing is run on them.
-      expect(denoiserRows(settings, [4])).toEqual([trunk]);
+      expect(denoiserRows({ usesGuidance }, settings, [4])).toEqual([trunk]);
     },
   );
 

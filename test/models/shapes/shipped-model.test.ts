@@ -44,7 +44,10 @@ let judged: readonly Judged[];
 beforeAll(async () => {
   engine = sharedEngine();
   const pipeline = await openPipeline(engine, 'models/shapes');
-  const denoiser = await openDenoiser(engine, pipeline, { lora: LORA, rows: denoiserRows(SETTINGS, []) });
+  const denoiser = await openDenoiser(engine, pipeline, {
+    lora: LORA,
+    rows: denoiserRows(pipeline, SETTINGS, []),
+  });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, LORA, 1));
   const sampler = createSampler(pipeline, denoiser, SETTINGS);
   const reward = await openDualEncoder(engine, 'models/shapes/reward', {

@@ -31,6 +31,11 @@ const DISTILLED = {
   why: 'is for models that were distilled to a few steps, which are no draws of a Gaussian policy',
   nextStep: 'Use the model that it was distilled from.',
 };
+const CONSISTENCY = {
+  why: 'is for models that were distilled to a few steps, at timesteps and with means that are not those of DDIM',
+  nextStep:
+    'Save the pipeline with DDIM (pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)), or use the model that it was distilled from.',
+};
 const EULER_FLOW = {
   why: 'does not take the Euler steps that are sampled and trained here',
   nextStep: 'Save the pipeline with FlowMatchEulerDiscreteScheduler where its model is a plain flow.',
@@ -79,7 +84,7 @@ const REFUSED: ReadonlyMap<string, { readonly why: string; readonly nextStep: st
   ['HeliosScheduler', OTHER_DATA],
   ['IPNDMScheduler', OTHER_NOISE],
   ['KarrasVeScheduler', OTHER_NOISE],
-  ['LCMScheduler', DISTILLED],
+  ['LCMScheduler', CONSISTENCY],
   ['LTXEulerAncestralRFScheduler', EULER_FLOW],
   ['MiniMaxH3Scheduler', OTHER_DATA],
   ['PiflowScheduler', DISTILLED],

@@ -1,7 +1,6 @@
 /** @file The thread in which rollouts are computed. */
 
 import { TributaryError } from '../../../errors.js';
-import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { inOrder } from '../../../models/engines/chunks.js';
 import type { Provider } from '../../../models/engines/contract/engine.js';
 import { requireHalf } from '../../../models/engines/half-support.js';
@@ -136,7 +135,7 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   if (sampler.forkPlan === 'module' && sampler.forkModule)
     await requireOwnEntry('fork plan', sampler.forkModule);
   const lora = policy ? loraFor(policy) : settings.lora;
-  const rows = denoiserRows(sampler, trainedSteps);
+  const rows = denoiserRows(pipeline, sampler, trainedSteps);
   const { precision, chunkSize } = settings;
   const denoiser = await openDenoiser(engine, pipeline, { lora, rows, precision, chunkSize });
   // Evaluation draws each picture from noise of its own, with the same sampler for every method, in the largest batch that
@@ -147,7 +146,7 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     noiseFor: 'evaluation',
     forkPlan: 'independent',
     numBranches: 1,
-    groupsPerBatch: Math.max(...rows) / (usesGuidance(sampler.guidanceScale) ? 2 : 1),
+    groupsPerBatch: Math.max(...rows) / (pipeline.usesGuidance(sampler.guidanceScale) ? 2 : 1),
   };
   const { size, ...drawing } = settings.evaluation;
   const evaluation: SamplerSettings = {
@@ -159,7 +158,10 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   const ofEvaluation =
     sized === pipeline
       ? denoiser
-      : await openDenoiser(engine, sized, { lora, rows: denoiserRows(evaluation, []), precision, chunkSize });
+      : await openDenoiser(engine, sized, {
+          ...{ lora, precision, chunkSize },
+          rows: denoiserRows(sized, evaluation, []),
+        });
   return {
     engine,
     denoiser,
