@@ -13,6 +13,7 @@ import {
   collectAdapters,
   IGNORE_TEXT_ENCODER,
   modelPath,
+  numbers,
   whole,
 } from '../input/options.js';
 import { printWarnings } from '../output/log.js';
@@ -30,6 +31,7 @@ interface SampleOptions {
   readonly negative?: string;
   readonly width?: number;
   readonly height?: number;
+  readonly extraChannels?: readonly number[];
   readonly scale: number;
   readonly threads: number;
 }
@@ -59,6 +61,11 @@ export function addSampleCommand(program: Command): void {
     .option('--negative <text>', 'what guidance leads away from, in place of the empty prompt')
     .option('--width <pixels>', 'width of a picture; default: that of the model', whole(8, 16_384))
     .option('--height <pixels>', 'height of a picture; default: that of the model', whole(8, 16_384))
+    .option(
+      '--extra-channels <numbers>',
+      'constants for what a UNet takes beside latents, as model.extraChannels: 1,0.2,...',
+      numbers,
+    )
     .option('--scale <n>', 'enlargement of the pictures', whole(1, 64), 4)
     .option('--threads <n>', 'threads that compute', whole(1, 1024), 2)
     .action(sample);
@@ -77,7 +84,7 @@ async function sample(options: SampleOptions): Promise<void> {
   const config = topologySchema.parse({
     version: CONFIG_VERSION,
     name: 'sample',
-    model: { pipeline },
+    model: { pipeline, extraChannels: options.extraChannels },
     engine: { threads: options.threads },
     stages: {
       sampler: {

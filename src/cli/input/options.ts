@@ -69,6 +69,13 @@ export function whole(least: number, most = Number.MAX_SAFE_INTEGER): (text: str
   };
 }
 
+/** Reads numbers with commas between them. */
+export function numbers(text: string): readonly number[] {
+  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+  if (values.every(Number.isFinite)) return values;
+  throw new InvalidArgumentError('Expected numbers with commas between them.');
+}
+
 /** Returns a reader of numbers from `least` to `most`. */
 export function between(least: number, most: number): (text: string) => number {
   return (text) => {

@@ -139,15 +139,6 @@ const PARTS: readonly (readonly [name: RegExp, kind: string, nextStep: string])[
   [/^(cond_stage_model|conditioner|text_model|text_encoders?)\./, 'a text encoder alone', NO_UNET],
 ];
 
-/** UNets that take more than latents, by the channels of their input. */
-const INPAINTING = 'an inpainting model';
-const BY_CHANNELS: ReadonlyMap<number, string> = new Map([
-  [5, 'a model conditioned on depth'],
-  [7, 'an upscaler'],
-  [8, 'an instruct-pix2pix model'],
-  [9, INPAINTING],
-]);
-
 /** Says what a file with these tensors is, if it is known and not read. Errors: TRIB_MODEL. */
 export function refuseOthers(path: string, shapes: ReadonlyMap<string, readonly number[]>): void {
   const names = [...shapes.keys()];
@@ -160,10 +151,6 @@ export function refuseOthers(path: string, shapes: ReadonlyMap<string, readonly 
     const [first] = names;
     throw refused(path, first === undefined ? 'no tensors' : `others, such as "${first}"`, READ);
   }
-  const entry = `${UNET_PREFIX}input_blocks.0.0.weight`;
-  const kind = BY_CHANNELS.get(shapes.get(entry)?.[1] ?? 0);
-  if (kind !== undefined)
-    throw refused(path, `${kind} (${shapes.get(entry)?.[1]} channels in tensor "${entry}")`, READ);
 }
 
 /** Returns the family of a file with a UNet. Errors: TRIB_MODEL where the text encoders are missing. */

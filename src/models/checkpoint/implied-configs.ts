@@ -196,9 +196,21 @@ export const impliedScheduler = (
   rescale_betas_zero_snr: isZeroSnr,
 });
 
-/** `model_index.json`. */
-export function impliedIndex({ pipelineClass, encoders }: CheckpointFamily, scheduler: string): ConfigJson {
+/** What a pipeline class is called where its UNet has so many channels in, between the names of family and kind. */
+const KINDS: ReadonlyMap<number, string> = new Map([
+  [5, 'Depth2Img'],
+  [8, 'InstructPix2Pix'],
+  [9, 'Inpaint'],
+]);
+
+/** `model_index.json`. @param channels that go into the UNet. */
+export function impliedIndex(
+  { pipelineClass: plainClass, encoders }: CheckpointFamily,
+  scheduler: string,
+  channels: number,
+): ConfigJson {
   const isXl = encoders.length > 1;
+  const pipelineClass = plainClass.replace(/Pipeline$/, `${KINDS.get(channels) ?? ''}Pipeline`);
   return {
     _class_name: pipelineClass,
     ...DIFFUSERS,

@@ -109,7 +109,8 @@ export async function checkpointOf(
   configs.set('vae/config.json', impliedVae(new Shapes(vae.path, vae.views), family));
   const scheduler = impliedScheduler(family.schedulerClass, prediction, isZeroSnr);
   configs.set('scheduler/scheduler_config.json', scheduler);
-  configs.set('model_index.json', impliedIndex(family, family.schedulerClass));
+  const channels = unet.get('conv_in.weight')?.shape[1] ?? 0;
+  configs.set('model_index.json', impliedIndex(family, family.schedulerClass, channels));
   requireOneWidth(path, configs);
   const apart = `${vae.path} is used in place of the VAE that belongs to ${path}, if it has one.`;
   return { path, family, parts, configs, padTokens, notes: vae.path === path ? notes : [...notes, apart] };
@@ -198,7 +199,7 @@ function requireOneWidth(path: string, configs: ReadonlyMap<string, ConfigJson>)
       'Its parts are of different models: use another file.',
     );
   const [latents, decoded] = [
-    at('unet/config.json', 'in_channels'),
+    at('unet/config.json', 'out_channels'),
     at('vae/config.json', 'latent_channels'),
   ];
   if (latents !== decoded)

@@ -22,6 +22,8 @@ export interface DenoiserConfig {
   readonly latentMultiple?: number;
   /** Channels of the latents. */
   readonly channels: number;
+  /** Channels that the network takes beside the latents, as for inpainting: each is a constant here. */
+  readonly extraChannels: number;
   /** Width of a token's embedding. */
   readonly crossAttentionDim: number;
   /** Width of the pooled prompt embedding that the network takes beside the tokens; null where it takes none. */
@@ -115,7 +117,7 @@ export const UNET = {
 export const DENOISER_FAMILIES: readonly DenoiserFamily[] = [UNET];
 
 function denoiserConfig({ added, ...latents }: UnetLatents): DenoiserConfig {
-  const { sampleSize, channels, crossAttentionDim, guidanceWidth } = latents;
+  const { sampleSize, channels, extraChannels, crossAttentionDim, guidanceWidth } = latents;
   const pooledWidth = added?.pooledWidth ?? null;
-  return { sampleSize, channels, crossAttentionDim, pooledWidth, guidanceWidth };
+  return { sampleSize, channels, extraChannels, crossAttentionDim, pooledWidth, guidanceWidth };
 }

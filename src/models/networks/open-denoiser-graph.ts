@@ -6,6 +6,7 @@ import { prepareGraph } from '../engines/prepare-graph.js';
 import type { Graph, HalfType, Precision } from '../graph/graph.js';
 import { decodeModel, inputAxes } from '../graph/onnx/decode.js';
 import { readModelFile } from '../graph/onnx/model-file.js';
+import { withConstantChannels } from '../graph/passes/constant-channels.js';
 import { withFloatInput } from '../graph/passes/float-input.js';
 import { type ElementType, float32, int32, int64, type Tensor } from '../tensor.js';
 import { type ComponentWeights, openComponentWeights } from './component-weights.js';
@@ -17,6 +18,8 @@ interface DenoiserSource {
   readonly folder: { readonly denoiser: DenoiserOnDisk };
   /** [C, H, W] of the latents. */
   readonly latentShape: readonly [number, number, number];
+  /** What fills the channels that the network takes beside the latents. */
+  readonly extraChannels: readonly number[];
   /** [tokens, width] of a prompt's embedding. */
   readonly embedsShape: readonly [number, number];
 }
@@ -38,14 +41,15 @@ export async function openDenoiserGraph(
   if (network) {
     const [tokens] = source.embedsShape;
     const weights = await openComponentWeights(label, views);
-    return builtGraph(weights, network({ rows, sampleSize: config.sampleSize, tokens }), halves);
+    const built = await builtGraph(weights, network({ rows, sampleSize: config.sampleSize, tokens }), halves);
+    return withConstantChannels(built, 'sample', source.extraChannels);
   }
   const { bytes, ...weights } = await readModelFile(label, halves);
   const model = decodeModel(bytes, label);
   const axes = inputAxes(model);
   const conditioning = family.conditioning(config, source.embedsShape);
   const inputShapes = {
-    sample: [rows, ...source.latentShape],
+    sample: [rows, config.channels + config.extraChannels, ...config.sampleSize],
     // A model that takes one timestep for all rows has it as a scalar.
     ...(axes.get('timestep')?.length === 1 && { timestep: [rows] }),
     ...Object.fromEntries(Object.entries(conditioning).map(([name, { shape }]) => [name, [rows, ...shape]])),
@@ -62,7 +66,7 @@ export async function openDenoiserGraph(
     throw new TributaryError('TRIB_MODEL', text);
   }
   const graph = await prepareGraph(engine, bytes, { label, inputShapes, ...weights });
-  return withFloatInput(graph, 'timestep');
+  return withConstantChannels(withFloatInput(graph, 'timestep'), 'sample', source.extraChannels);
 }
 
 async function builtGraph(

@@ -18,7 +18,7 @@ interface BlockPlace {
 /**
  * Appends the network with its inputs and its output, named as optimum's exports name them.
  *
- * Inputs: `sample` [R, C, H, W], `timestep` [R] float32, `encoder_hidden_states` [R, tokens, width]; with added
+ * Inputs: `sample` [R, C + X, H, W] with X further channels, `timestep` [R] float32, `encoder_hidden_states` [R, tokens, width]; with added
  * embeddings (SDXL) `text_embeds` [R, P] and `time_ids` [R, 6]; with one of the guidance scale (LCM) `timestep_cond` [R, G].
  * Output: `out_sample` [R, C, H, W].
  */
@@ -28,7 +28,7 @@ export function unet2dCondition(
   { rows, sampleSize, tokens }: { rows: number; sampleSize: readonly [number, number]; tokens: number },
 ): void {
   const { g } = layer;
-  const sample = g.input('sample', 'float32', [rows, config.channels, ...sampleSize]);
+  const sample = g.input('sample', 'float32', [rows, config.channels + config.extraChannels, ...sampleSize]);
   const timestep = g.input('timestep', 'float32', [rows]);
   const context = g.input('encoder_hidden_states', 'float32', [rows, tokens, config.crossAttentionDim]);
   const time = timeEmbedding(layer, config, timestep, rows).silu();

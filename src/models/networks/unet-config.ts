@@ -19,6 +19,8 @@ interface AddedEmbeddings {
 export interface UnetLatents {
   readonly sampleSize: readonly [height: number, width: number];
   readonly channels: number;
+  /** Channels that go in beside the latents. */
+  readonly extraChannels: number;
   /** Width of a token's embedding. */
   readonly crossAttentionDim: number;
   /** Null where the network has no added embeddings. */
@@ -109,8 +111,7 @@ const schema = objectOf({
 /** Reads what any UNet's config says about its latents and prompts. Errors: TRIB_MODEL, naming the file and the key. */
 export async function readUnetLatents(path: JsonFile): Promise<UnetLatents> {
   const json = await readJsonFile(path, latentSchema, { code: 'TRIB_MODEL', nextStep: EXPORT });
-  requireEqualChannels(json, path, 'neither inpainting nor a learned variance is offered', EXPORT);
-  return latentsOf(json, path);
+  return latentsOf(json, path, EXPORT);
 }
 
 /**
@@ -124,13 +125,12 @@ export async function readUnetLatents(path: JsonFile): Promise<UnetLatents> {
 export async function readUnet2dConditionConfig(path: JsonFile): Promise<Unet2dConditionConfig> {
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
   const levels = levelsOf(json, (text) => fault(path, text));
-  const latents = latentsOf(json, path);
+  const latents = latentsOf(json, path, SUPPORTED);
   const coarsest = 2 ** (levels.length - 1);
   if (latents.sampleSize.some((size) => size % coarsest !== 0)) {
     const got = `[${latents.sampleSize.join(', ')}]`;
     throw fault(path, `sample_size: expected multiples of ${coarsest}, got ${got}`);
   }
-  requireEqualChannels(json, path, 'inpainting is not offered', SUPPORTED);
   return {
     ...latents,
     levels,
@@ -144,35 +144,20 @@ export async function readUnet2dConditionConfig(path: JsonFile): Promise<Unet2dC
   };
 }
 
-function latentsOf(json: z.infer<typeof latentSchema>, path: JsonFile): UnetLatents {
-  const { sample_size: size } = json;
+function latentsOf(json: z.infer<typeof latentSchema>, path: JsonFile, nextStep: string): UnetLatents {
+  const { sample_size: size, in_channels: inChannels, out_channels: channels } = json;
+  if (inChannels < channels) {
+    const text = `in_channels: expected at least ${channels} as in out_channels (a learned variance is not offered), got ${inChannels}`;
+    throw fault(path, text, nextStep);
+  }
   return {
     sampleSize: typeof size === 'number' ? [size, size] : size,
-    channels: json.in_channels,
+    channels,
+    extraChannels: inChannels - channels,
     crossAttentionDim: json.cross_attention_dim,
     added: addedEmbeddings(json, path),
     guidanceWidth: json.time_cond_proj_dim,
   };
-}
-
-/** Kinds of UNets that take so many channels beside the latents. */
-const PICTURE_INPUTS: ReadonlyMap<number, string> = new Map([
-  [1, 'those of depth-to-image, which takes a map of depths too'],
-  [3, 'those of an upscaler, which takes a small picture too'],
-  [4, 'those of instruct-pix2pix, which takes a picture too'],
-  [5, 'those of inpainting, which takes a mask and a picture too'],
-]);
-
-function requireEqualChannels(
-  { in_channels: inChannels, out_channels: outChannels }: z.infer<typeof latentSchema>,
-  path: JsonFile,
-  why: string,
-  nextStep: string,
-): void {
-  if (inChannels === outChannels) return;
-  const kind = PICTURE_INPUTS.get(inChannels - outChannels);
-  const text = `in_channels: expected ${outChannels} as in out_channels (${why}), got ${inChannels}${kind ? `, ${kind}` : ''}`;
-  throw fault(path, text, nextStep);
 }
 
 /** Null where the config describes none. The refiner of SDXL, with 5 time ids, is refused. */
@@ -194,7 +179,7 @@ export const unetLatentsJson = ({
   sampleSize,
   channels,
   crossAttentionDim,
-}: Omit<UnetLatents, 'added' | 'guidanceWidth'>) => ({
+}: Omit<UnetLatents, 'added' | 'guidanceWidth' | 'extraChannels'>) => ({
   sample_size: sampleSize,
   in_channels: channels,
   out_channels: channels,

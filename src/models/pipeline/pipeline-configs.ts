@@ -20,7 +20,10 @@ export async function writePipelineConfigs(
   {
     scheduler,
     denoiser,
-  }: { scheduler: AnySchedulerConfig; denoiser: Omit<DenoiserConfig, 'pooledWidth' | 'guidanceWidth'> },
+  }: {
+    scheduler: AnySchedulerConfig;
+    denoiser: Omit<DenoiserConfig, 'pooledWidth' | 'guidanceWidth' | 'extraChannels'>;
+  },
 ): Promise<void> {
   const graph = ['tributary', 'OnnxGraph'];
   const files = {

@@ -11,6 +11,7 @@ import {
 } from '../graph/weights/weight-change.js';
 import { elementCount } from '../tensor.js';
 import { type Conditioning, createConditioning } from './conditioning.js';
+import { fittingChannels } from './extra-channels.js';
 import { openImageDecoder } from './image-decoder.js';
 import { ownSize, type PictureSize, sizedFolder } from './picture-size.js';
 import { type PipelineFolder, readPipelineFolder } from './pipeline-folder.js';
@@ -26,6 +27,8 @@ export interface Pipeline {
   readonly denoiserChanges: readonly WeightChange[];
   readonly tokenizer: Tokenizer;
   readonly schedule: NoiseSchedule;
+  /** What fills the channels that the network takes beside the latents. */
+  readonly extraChannels: readonly number[];
   /** [C, H, W] of the latents, which are the picture itself where there is no VAE. */
   readonly latentShape: readonly [number, number, number];
   /** [3, H', W'] of the pictures that `decode` returns. Exporters leave them open: with a VAE it decodes a picture. */
@@ -53,6 +56,8 @@ export interface Pipeline {
 interface PipelineOptions {
   /** Takes the place of the empty prompt under guidance, where a prompt has none of its own. */
   readonly negativePrompt?: string | undefined;
+  /** A number for each channel that the network takes beside the latents. */
+  readonly extraChannels?: readonly number[] | undefined;
   /** Of the pictures; default: the model's own. */
   readonly size?: PictureSize;
   /** Changed weights, where an adapter has other layers than LoRA of the denoiser. */
@@ -63,14 +68,15 @@ interface PipelineOptions {
  * Opens a pipeline folder.
  *
  * Errors: TRIB_MODEL or TRIB_FILE, naming the file that is missing or not what is needed; TRIB_CONFIG for a size that the model
- * cannot draw, TRIB_PROMPT for a negative prompt that it cannot read, and TRIB_LORA for a change that does not fit.
+ * cannot draw, or numbers for other channels than it takes, TRIB_PROMPT for a negative prompt that it cannot read, and TRIB_LORA for a change that does not fit.
  */
 export async function openPipeline(
   engine: Engine,
   path: string,
-  { negativePrompt: common = '', size = {}, changes = {} }: PipelineOptions = {},
+  { negativePrompt: common = '', size = {}, changes = {}, ...options }: PipelineOptions = {},
 ): Promise<Pipeline> {
   const whole = await readPipelineFolder(path);
+  const extraChannels = fittingChannels(whole, options.extraChannels);
   const { component } = whole.denoiser.family;
   const components = [component, ...whole.textEncoders.map((one) => one.component)];
   requireComponents(changes, components, path);
@@ -106,7 +112,7 @@ export async function openPipeline(
       ownSize(folder),
     );
     const opened: Pipeline = {
-      ...{ ...texts, folder, schedule, latentShape, conditioning },
+      ...{ ...texts, folder, schedule, extraChannels, latentShape, conditioning },
       usesGuidance: (guidanceScale) => config.guidanceWidth === null && usesGuidance(guidanceScale),
       async imageShape() {
         if (!decoder) return latentShape;

@@ -13,6 +13,7 @@ import {
 import { type FolderContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
 import { readJsonFile } from '../files/json-file.js';
 import { readModelFile } from '../graph/onnx/model-file.js';
+import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { readPipelineFolder } from '../pipeline/pipeline-folder.js';
 import { asFlow, asVPrediction } from './reparameterized-output.js';
 import { type Wrapping, wrapDenoiser } from './wrap-denoiser.js';
@@ -43,6 +44,7 @@ export async function reparameterize(path: string, as: Reparameterization, out: 
   await requireEmptyFolder(out);
   const { scheduler, denoiser } = await readPipelineFolder(path);
   const epsilonScheduler = requireEpsilon(path, scheduler);
+  requireLatentsAlone(path, denoiser);
   const { config, wrapping } = wrappingFor(createNoiseSchedule(epsilonScheduler), as);
   const anyFields = z.record(z.string(), z.unknown(), { error: 'expected an object' });
   const index = await readJsonFile(join(path, 'model_index.json'), anyFields, JSON_FILE);
@@ -85,6 +87,13 @@ async function filesOf(path: string, parts: readonly string[]): Promise<FolderCo
       files[name] = new Uint8Array(await readFile(join(path, name)));
   }
   return files;
+}
+
+/** The nodes around a network scale its input, and add it to its output. */
+function requireLatentsAlone(path: string, { config: { channels, extraChannels } }: DenoiserOnDisk): void {
+  if (extraChannels === 0) return;
+  const text = `${path}: expected a network of ${channels} channels, which takes latents alone, got one of ${channels + extraChannels}. Start from such a model.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 function requireEpsilon(path: string, scheduler: AnySchedulerConfig): SchedulerConfig {

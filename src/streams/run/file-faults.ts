@@ -2,6 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
+import { fittingChannels } from '../../models/pipeline/extra-channels.js';
 import { noPipelineFault, requireNoOther } from '../../models/pipeline/no-pipeline.js';
 import { sizedFolder } from '../../models/pipeline/picture-size.js';
 import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
@@ -74,13 +75,23 @@ async function findFileFault(
   return contentFault(path, name, prompts);
 }
 
-/** The sizes that a config asks for must be among those that its model draws. Errors: as `sizedFolder`. */
-async function requireFittingSizes(path: string, config: ResolvedConfig | undefined): Promise<void> {
+/**
+ * What a config says of its model must fit it: the sizes of pictures, and numbers for the channels that are no latents.
+ * Errors: as `sizedFolder` and `fittingChannels`.
+ */
+async function requireFittingModel(path: string, config: ResolvedConfig | undefined): Promise<void> {
   if (config === undefined) return;
   const training = sizeOf(config);
   const { width = training.width, height = training.height } = config.evaluation;
-  if (width === undefined && height === undefined) return;
-  const folder = await readPipelineFolder(path);
+  const { extraChannels } = config.model;
+  const asksNothing = [width, height, extraChannels].every((asked) => asked === undefined);
+  // What else is wrong with a folder is said when it is opened.
+  const folder = await readPipelineFolder(path).catch((error) => {
+    if (asksNothing) return null;
+    throw error;
+  });
+  if (folder === null) return;
+  fittingChannels(folder, extraChannels);
   sizedFolder(folder, training, 'stages.sampler');
   sizedFolder(folder, { width, height }, 'evaluation');
 }
@@ -98,7 +109,7 @@ async function contentFault(
       if ((await stat(name)).isDirectory()) await stat(join(name, 'model_index.json'));
       await readPipelineScheduler(name, () => {});
       loadTokenizer(tokenizerOf(name));
-      await requireFittingSizes(name, config);
+      await requireFittingModel(name, config);
     }
     if (field === 'startFrom') await adapterPathOf(name);
     if (field === 'train' || field === 'heldOut' || (field === 'file' && path.includes('sources')))

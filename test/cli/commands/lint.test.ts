@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -99,6 +99,30 @@ describe('tributary lint, with the files that a config names', () => {
       `model.pipeline=${inFolder('headless')}`,
     ]);
     expect(stderr).toMatch(/model\.pipeline: expected what can be read, got ".*tokenizer_config\.json.*\n$/);
+  });
+
+  it('should find a number of constants that is not that of the channels beside the latents', async () => {
+    const model = inFolder('inpainting');
+    await cp('test/fixtures/stable-diffusion/sd1', model, { recursive: true });
+    const unet = join(model, 'unet/config.json');
+    await writeFile(unet, (await readFile(unet, 'utf8')).replace('"in_channels": 4', '"in_channels": 9'));
+    const lint = (...set: string[]) =>
+      callCli([
+        'lint',
+        'tributary:shapes-ddpo',
+        ...[`model.pipeline=${model}`, ...set].flatMap((one) => ['--set', one]),
+      ]);
+    for (const [set, got] of [
+      [[], 'none'],
+      [['model.extraChannels=[1, 0.5]'], '2'],
+    ] as const)
+      expect((await lint(...set)).stderr).toMatch(
+        new RegExp(`model.extraChannels: expected 5 numbers, because the UNet of .* got ${got}`),
+      );
+    expect((await lint('model.extraChannels=[1, 0, 0, 0, -0.5]')).stderr).not.toContain('extraChannels');
+    expect((await lint('model.extraChannels=[1, gray]')).stderr).toContain(
+      'model.extraChannels[1]: expected a number in [-1000, 1000], got "gray"',
+    );
   });
 
   it('should find a folder to start from that holds no adapter', async () => {

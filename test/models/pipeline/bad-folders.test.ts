@@ -59,12 +59,8 @@ describe('a folder of diffusers that cannot be used', () => {
       'act_fn: expected silu or swish, got "mish" (and 1 more)',
     ],
     [
-      { in_channels: 9 },
-      'in_channels: expected 4 as in out_channels (inpainting is not offered), got 9, those of inpainting,',
-    ],
-    [
-      { in_channels: 8 },
-      'in_channels: expected 4 as in out_channels (inpainting is not offered), got 8, those of instruct-pix2pix',
+      { in_channels: 2 },
+      'in_channels: expected at least 4 as in out_channels (a learned variance is not offered), got 2',
     ],
     [{ sample_size: 9 }, 'sample_size: expected multiples of 2, got [9, 9]'],
     [{ norm_num_groups: 5 }, 'norm_num_groups: expected a divisor of 16 channels, got 5'],

@@ -143,11 +143,21 @@ describe('a checkpoint in one file', () => {
   });
 });
 
+it('should be read with channels beside the latents, and converted to the pipeline of its kind', async () => {
+  const path = await changedCheckpoint('sd1', (tensors) =>
+    tensors.set(`${UNET}input_blocks.0.0.weight`, half([32, 9, 3, 3])),
+  );
+  const { channels, extraChannels } = (await readPipelineFolder(path)).denoiser.config;
+  expect([channels, extraChannels]).toEqual([4, 5]);
+  await writeConvertedPipeline(path, `${path}-out`);
+  expect(JSON.parse(await readFile(`${path}-out/model_index.json`, 'utf8'))).toMatchObject({
+    _class_name: 'StableDiffusionInpaintPipeline',
+  });
+});
+
 describe('a file that is no such checkpoint', () => {
   const entry = `${UNET}input_blocks.0.0.weight`;
   it.each<[string, 'sd1' | 'sd2' | 'sdxl', (tensors: Tensors) => void, string]>([
-    ['inpainting', 'sd1', (t) => t.set(entry, half([32, 9, 3, 3])), 'got an inpainting model (9 channels'],
-    ['instruct-pix2pix', 'sd1', (t) => t.set(entry, half([32, 8, 3, 3])), 'got an instruct-pix2pix model'],
     ['the refiner', 'sdxl', refiner, 'got the refiner of SDXL, or an unCLIP model'],
     [
       'Stable Diffusion 3',

@@ -21,6 +21,7 @@ import { openPipeline, type Pipeline } from '../../../src/models/pipeline/pipeli
 import { initialParameters } from '../../../src/models/policy/adapter-parameters.js';
 import { buildPolicyGraph } from '../../../src/models/policy/policy-graph.js';
 import { rowFeeds, type TrainingRow } from '../../../src/models/policy/training-rows.js';
+import { reparameterize } from '../../../src/models/reparameterize/reparameterize.js';
 import { elementCount, float32, float32Data } from '../../../src/models/tensor.js';
 import { directionsNear, dot, slopeAlong } from '../../fixtures/central-slopes.js';
 import { drawPictures, furthestFrom } from '../../fixtures/draw-pictures.js';
@@ -56,6 +57,7 @@ interface Case {
     readonly scale: number;
   };
   readonly guidanceScale: number;
+  readonly extraChannels?: readonly number[];
 }
 const about = JSON.parse(metadata.about ?? '{}') as {
   readonly prompts: readonly string[];
@@ -209,6 +211,45 @@ describe('a network that is distilled to a scale of guidance', () => {
       expect.stringContaining(
         'got timestep_cond too. Set time_cond_proj_dim in the config.json beside it to the width of timestep_cond.',
       ),
+    ]);
+  });
+});
+
+describe('a network with channels beside the latents', () => {
+  it.each(['inpainting', 'instruct-pix2pix'])('should draw what diffusers draws: %s', async (name) => {
+    const pipeline = await openPipeline(engine, await folderOf(named(name)), named(name));
+    expect(await furthestPicture(pipeline, name)).toBeLessThan(NEAR);
+  });
+
+  it('should be trained on the constants that it is sampled with', async () => {
+    const one = named('inpainting');
+    const pipeline = await openPipeline(engine, await folderOf(one), one);
+    expect(await ratioDeviation(pipeline, one.guidanceScale)).toBeLessThan(1e-5);
+    expect(await gradientError(pipeline, one.guidanceScale)).toBeLessThan(1e-2);
+  });
+
+  it('should be filled in ONNX', async () => {
+    const folder = await folderOf(named('inpainting'));
+    await exported(folder);
+    const pipeline = await openPipeline(engine, folder, named('inpainting'));
+    expect(await furthestPicture(pipeline, 'inpainting')).toBeLessThan(NEAR);
+  });
+
+  it('should be refused where there is not a number for each, by the name of the setting', async () => {
+    const folder = await folderOf(named('inpainting'));
+    const refused = async (of: string, extraChannels?: readonly number[]) =>
+      (await faultOf(() => openPipeline(engine, of, { extraChannels }))).join(' ');
+    const wanted = `TRIB_CONFIG model.extraChannels: expected 5 numbers, because the UNet of ${folder} takes 9 channels, 4 of latents and 5 beside them, as inpainting: a mask, then the latents of a masked picture, got`;
+    const nextStep = 'Set a constant for each, see "Channels beside the latents" in docs/models.md.';
+    expect(await refused(folder)).toBe(`${wanted} none. ${nextStep}`);
+    expect(await refused(folder, [1, 0])).toBe(`${wanted} 2. ${nextStep}`);
+    expect(await refused(`${FIXTURES}/stable-diffusion/sd1`, [1])).toContain(
+      'takes latents alone, got 1. Leave it out.',
+    );
+    await exported(folder);
+    expect(await faultOf(() => reparameterize(folder, 'flow', join(folder, 'flow')))).toEqual([
+      'TRIB_MODEL',
+      `${folder}: expected a network of 4 channels, which takes latents alone, got one of 9. Start from such a model.`,
     ]);
   });
 });

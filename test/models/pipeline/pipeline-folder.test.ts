@@ -44,7 +44,7 @@ describe('readPipelineFolder', () => {
         family: UNET,
         modelPath: join(folder, 'unet/model.onnx'),
         views: null,
-        config: { ...CONFIG, pooledWidth: null, guidanceWidth: null },
+        config: { ...CONFIG, extraChannels: 0, pooledWidth: null, guidanceWidth: null },
         network: null,
       },
       vaeDecoder: null,
@@ -154,10 +154,10 @@ describe('readPipelineFolder', () => {
   });
 
   test('should refuse a network with other outputs than latents', async () => {
-    const sizes = { sample_size: 8, in_channels: 9, out_channels: 4, cross_attention_dim: 64 };
+    const sizes = { sample_size: 8, in_channels: 4, out_channels: 8, cross_attention_dim: 64 };
     await put('unet/config.json', JSON.stringify(sizes));
     await expect(readPipelineFolder(folder)).rejects.toThrow(
-      'unet/config.json in_channels: expected 4 as in out_channels (neither inpainting nor a learned variance is offered), got 9, those of inpainting, which takes a mask and a picture too.',
+      'unet/config.json in_channels: expected at least 8 as in out_channels (a learned variance is not offered), got 4.',
     );
   });
 

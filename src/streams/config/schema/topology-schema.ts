@@ -54,6 +54,14 @@ const model = section({
     .describe(
       'Type of the weights and activations of the UNet, in sampler and trainer. `float16` takes half the memory, and on a GPU less time; normalizations, softmax, the loss and the trained parameters stay in float32, and the loss is scaled (lossScale). On the CPU it is slower than float32 and only useful for testing. Text encoder, decoder and rewards stay in float32 (docs/gpu.md).',
     ),
+  extraChannels: z
+    .array(number({ from: '[-1000', to: '1000]' }), { error: 'a list of numbers' })
+    .min(1, { error: 'a list of at least one number' })
+    .max(64, { error: 'a list of at most 64 numbers' })
+    .optional()
+    .describe(
+      'A constant for each channel that the UNet takes beside the latents, in their order: for inpainting the mask and the four latents of the masked picture, for instruct-pix2pix the four latents of the picture (docs/models.md). Required for such models, and for no others.',
+    ),
   startFrom: filePath('the path of an adapter file, or of its folder', 'either')
     .optional()
     .describe(

@@ -39,6 +39,7 @@ export async function startReward(
       source,
       pipeline,
       size: sizeOf(config),
+      extraChannels: config.model.extraChannels,
       verifier,
       imageShape: await imageShape,
     }),

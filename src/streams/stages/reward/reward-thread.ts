@@ -28,6 +28,8 @@ interface RewardThreadSettings {
   readonly pipeline: string;
   /** Of pictures of training. */
   readonly size: PictureSize;
+  /** As in a config's `model`. */
+  readonly extraChannels: readonly number[] | undefined;
   readonly verifier: 'shapes' | 'none';
   /** [C, H, W] of the pictures; null where the pipeline has to be asked. */
   readonly imageShape: readonly [number, number, number] | null;
@@ -85,10 +87,11 @@ async function imageShapeOf({
   engine: options,
   pipeline: folder,
   size,
+  extraChannels,
 }: RewardThreadSettings): Promise<ImageShape> {
   const engine = createOnnxRuntimeEngine(options);
   try {
-    return await (await openPipeline(engine, folder, { size })).imageShape();
+    return await (await openPipeline(engine, folder, { size, extraChannels })).imageShape();
   } finally {
     await engine.close();
   }

@@ -107,6 +107,7 @@ export async function startSampler(
       chunkSize: stageOf(config, 'sampler').chunkSize,
       trainedSteps: firstTrainedSteps(config),
       size: sizeOf(config),
+      extraChannels: config.model.extraChannels,
       evaluation: evaluationOf(config),
     }),
   );

@@ -37,6 +37,8 @@ interface SamplerThreadSettings {
   /** Where a prompt has none of its own. */
   readonly negativePrompt: string | undefined;
   readonly size: PictureSize;
+  /** As in a config's `model`. */
+  readonly extraChannels: readonly number[] | undefined;
   /** Most rows of one run of the network; undefined for what suits the engine. */
   readonly chunkSize: number | undefined;
   /** Trained steps of the first round: what the first graphs are compiled for. */

@@ -46,6 +46,7 @@ export async function startTrainer(
     pipeline: config.model.pipeline,
     negativePrompt: stageOf(config, 'sampler').negativePrompt,
     size: sizeOf(config),
+    extraChannels: config.model.extraChannels,
     lora: loraOf(config),
     trainer: trainerSettings(config),
     // A checkpoint holds what became of it.

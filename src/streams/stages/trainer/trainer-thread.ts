@@ -36,6 +36,8 @@ interface TrainerThreadSettings {
   /** That of the sampler. */
   readonly negativePrompt: string | undefined;
   readonly size: PictureSize;
+  /** As in a config's `model`. */
+  readonly extraChannels: readonly number[] | undefined;
   /** Null if all weights are trained. */
   readonly lora: LoraSettings | null;
   readonly trainer: TrainerSettings;
