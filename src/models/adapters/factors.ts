@@ -75,5 +75,5 @@ export function numbers(tensor: SafetensorsTensor, where: string): readonly numb
 export function floats(tensor: SafetensorsTensor, where: string): Float32Array {
   const values = floatValues(tensor);
   if (values) return values;
-  throw loraFault(where, 'F64, F32, F16 or BF16', tensor.dtype, SAVE_AGAIN);
+  throw loraFault(where, 'F64, F32, F16, BF16, F8_E4M3 or F8_E5M2', tensor.dtype, SAVE_AGAIN);
 }

@@ -1,5 +1,6 @@
 /** @file The kinds of models that come in one file: those that are read, and how others are told from them. */
 import { TributaryError } from '../../errors.js';
+import { SCALES, WHY_NO_SCALES, WITHOUT_SCALES } from '../networks/component-weights.js';
 
 /** Where a text encoder's tensors lie in the file, and what its shapes do not tell. */
 export interface EncoderPlace {
@@ -103,6 +104,10 @@ export const VAE_PREFIXES = ['first_stage_model.', 'vae.'];
 const READ = 'Use a checkpoint of SD 1.x, SD 2.x or SDXL.';
 const NO_UNET =
   'Use the whole checkpoint, or put the file into the folder of a pipeline (docs/models.md, "What is read").';
+/** How shards of a file are called. */
+export const SHARD = /-\d{5}-of-\d{5}\.safetensors$/;
+export const JOIN =
+  'Join the shards into one file: with Python, safetensors.torch.save_file of the load_file of all of them.';
 const ADAPTER =
   'Name its base model as the pipeline, and the file in model.startFrom, or with --lora or merge.';
 
@@ -127,6 +132,8 @@ const OTHERS: readonly (readonly [name: RegExp, kind: string, nextStep: string])
   [/^edm_(mean|std|vpred)/, 'a model of continuous noise levels (EDM), such as Playground v2.5', READ],
   [/\.label_emb\.weight$/, 'the upscaler of Stable Diffusion', READ],
 ];
+/** The same for files with a UNet that is known. */
+const SCALED = [SCALES, WHY_NO_SCALES, WITHOUT_SCALES] as const;
 /** The same for files without a UNet, after all others. */
 const PARTS: readonly (readonly [name: RegExp, kind: string, nextStep: string])[] = [
   [/^(down_blocks|add_embedding|time_embedding)\./, 'a UNet alone, under the names of diffusers', NO_UNET],
@@ -142,8 +149,9 @@ const PARTS: readonly (readonly [name: RegExp, kind: string, nextStep: string])[
 /** Says what a file with these tensors is, if it is known and not read. Errors: TRIB_MODEL. */
 export function refuseOthers(path: string, shapes: ReadonlyMap<string, readonly number[]>): void {
   const names = [...shapes.keys()];
+  if (SHARD.test(path)) throw refused(path, 'one of several shards', JOIN);
   const hasUnet = names.some((name) => name.startsWith(UNET_PREFIX) || name.startsWith(EMA_PREFIX));
-  for (const [pattern, kind, nextStep] of hasUnet ? OTHERS : [...OTHERS, ...PARTS]) {
+  for (const [pattern, kind, nextStep] of hasUnet ? [...OTHERS, SCALED] : [...OTHERS, ...PARTS]) {
     const name = names.find((one) => pattern.test(one));
     if (name !== undefined) throw refused(path, `${kind} (tensor "${name}")`, nextStep);
   }

@@ -7,11 +7,11 @@ import { TributaryError } from '../../errors.js';
 import { isPickle, WHY_NO_PICKLE } from './read-bytes.js';
 import { standIn } from './stand-in.js';
 
-const DTYPES = ['F64', 'F32', 'F16', 'BF16', 'I64', 'U8'] as const;
+const DTYPES = ['F64', 'F32', 'F16', 'BF16', 'F8_E4M3', 'F8_E5M2', 'I64', 'U8'] as const;
 export type Dtype = (typeof DTYPES)[number];
 
 export const BYTES_PER_ELEMENT: Readonly<Record<Dtype, number>> = {
-  ...{ F64: 8, I64: 8, F32: 4, F16: 2, BF16: 2, U8: 1 },
+  ...{ F64: 8, I64: 8, F32: 4, F16: 2, BF16: 2, F8_E4M3: 1, F8_E5M2: 1, U8: 1 },
 };
 
 /** How the format names types, including those that are not supported here. */

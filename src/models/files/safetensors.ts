@@ -3,6 +3,7 @@
  * Numbers are little-endian in the file, and on every machine that Node runs on except s390x.
  */
 import { TributaryError } from '../../errors.js';
+import { decodeFloat8, type Float8Type } from '../numeric/float8.js';
 import { decodeBfloat16, decodeFloat16 } from '../numeric/float16.js';
 import {
   BYTES_PER_ELEMENT,
@@ -12,13 +13,13 @@ import {
   parseSafetensorsHeader,
 } from './safetensors-header.js';
 
-/** A tensor and its numbers in row-major order. F16 and BF16 are bit patterns. */
+/** A tensor and its numbers in row-major order. F16, BF16 and the floats of eight bits are bit patterns. */
 export type SafetensorsTensor =
   | { readonly dtype: 'F64'; readonly shape: readonly number[]; readonly data: Float64Array }
   | { readonly dtype: 'F32'; readonly shape: readonly number[]; readonly data: Float32Array }
   | { readonly dtype: 'F16' | 'BF16'; readonly shape: readonly number[]; readonly data: Uint16Array }
   | { readonly dtype: 'I64'; readonly shape: readonly number[]; readonly data: BigInt64Array }
-  | { readonly dtype: 'U8'; readonly shape: readonly number[]; readonly data: Uint8Array };
+  | { readonly dtype: 'U8' | Float8Type; readonly shape: readonly number[]; readonly data: Uint8Array };
 
 export interface Safetensors {
   readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
@@ -98,7 +99,7 @@ export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors
   return { tensors, metadata };
 }
 
-/** The numbers of a tensor as float32, which is exact for F16 and BF16 and rounds F64; null for integers. */
+/** The numbers of a tensor as float32, which is exact for smaller floats and rounds F64; null for integers. */
 export function floatValues(tensor: SafetensorsTensor): Float32Array | null {
   switch (tensor.dtype) {
     case 'F64':
@@ -109,6 +110,9 @@ export function floatValues(tensor: SafetensorsTensor): Float32Array | null {
       return decodeFloat16(tensor.data);
     case 'BF16':
       return decodeBfloat16(tensor.data);
+    case 'F8_E4M3':
+    case 'F8_E5M2':
+      return decodeFloat8(tensor.dtype, tensor.data);
     case 'I64':
     case 'U8':
       return null;
@@ -134,6 +138,8 @@ export function tensorOver(
     case 'I64':
       return { dtype, shape, data: new BigInt64Array(buffer) };
     case 'U8':
+    case 'F8_E4M3':
+    case 'F8_E5M2':
       return { dtype, shape, data: new Uint8Array(buffer) };
     default:
       return dtype satisfies never;

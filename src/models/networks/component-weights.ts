@@ -47,6 +47,11 @@ export interface ComponentWeights {
 /** Names of half precisions in safetensors. */
 const HALF_DTYPES = { float16: 'F16', bfloat16: 'BF16' } as const;
 
+/** Scales beside weights of eight bits: of ComfyUI's files, earlier and later ones. Without them the weights mean nothing. */
+export const SCALES = /(^|\.)(scaled_fp8|scale_weight|weight_scale|comfy_quant)$/;
+export const WHY_NO_SCALES = 'weights that are quantized with scales (ComfyUI\'s "scaled FP8")';
+export const WITHOUT_SCALES = 'Use the file in F16 or BF16, or in FP8 without scales.';
+
 /** Endings of files that torch.load reads. */
 export const PICKLE = /\.(bin|ckpt|pt|pth|pkl|pickle)$/i;
 export const CONVERT =
@@ -145,6 +150,11 @@ export async function openComponentWeights(
   };
   try {
     const owners = path.endsWith('.json') ? await openShards(path, files) : await openOne(path, views, files);
+    const scale = [...owners.keys()].find((name) => SCALES.test(name));
+    if (scale !== undefined) {
+      const text = `${path} tensor "${scale}": expected plain weights, got ${WHY_NO_SCALES}. ${WITHOUT_SCALES}`;
+      throw new TributaryError('TRIB_MODEL', text);
+    }
     const places = new Map<SafetensorsFile, FilePlace>();
     for (const file of files) places.set(file, await realPlace(file.path));
     return {
@@ -197,7 +207,7 @@ export async function readFloats(owner: Owner): Promise<Float32Array> {
   const tensor = await readStored(owner);
   const values = floatValues(tensor);
   if (values) return values;
-  const text = `${owner.file.path} tensor "${owner.record.name}": expected F32, F16 or BF16, got ${tensor.dtype}. Save the model in one of them.`;
+  const text = `${owner.file.path} tensor "${owner.record.name}": expected floats, such as F32 or F16, got ${tensor.dtype}. Save the model in one of them.`;
   throw new TributaryError('TRIB_MODEL', text);
 }
 

@@ -3,6 +3,7 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { TributaryError } from '../../errors.js';
+import { JOIN } from '../checkpoint/checkpoint-families.js';
 import { absence, type StandIn, unfinishedAmong } from '../files/stand-in.js';
 
 const INDEX = 'model_index.json';
@@ -32,7 +33,7 @@ export async function requireNoOther(path: string): Promise<void> {
 async function whatIsThere(path: string): Promise<StandIn | null> {
   const stats = await stat(path).catch(() => null);
   if (stats === null) return hubId(path);
-  if (!stats.isDirectory()) return commitFile(path);
+  if (!stats.isDirectory()) return shardIndex(path) ?? commitFile(path);
   const names = await readdir(path).catch((): string[] => []);
   if (names.includes(INDEX)) return null;
   return (
@@ -86,6 +87,11 @@ async function commitFile(path: string): Promise<StandIn | null> {
   const top = dirname(dirname(path));
   if (basename(dirname(path)) !== 'refs' || !basename(top).startsWith('models--')) return null;
   return snapshotOf(top, "a file with a commit's name");
+}
+
+/** The index of a checkpoint that lies in several files. */
+function shardIndex(path: string): StandIn | null {
+  return path.endsWith('.safetensors.index.json') ? { got: 'an index of shards', nextStep: JOIN } : null;
 }
 
 /** A part of a pipeline, or a folder above it. */

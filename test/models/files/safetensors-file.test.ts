@@ -73,16 +73,26 @@ describe('openSafetensors', () => {
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 24);
   });
 
-  test.each(['I32', 'BOOL', 'F8_E4M3', 'C64'])(
+  test.each(['I32', 'BOOL', 'F8_E8M0', 'C64'])(
     'should name a type that it does not read: %s',
     async (dtype) => {
       const path = await fileOf(withHeader({ w: { dtype, shape: [2], data_offsets: [0, 16] } }, 16));
       expect(await faultOf(() => openSafetensors(path))).toEqual([
         'TRIB_FILE',
-        `${path} tensor "w": expected F64, F32, F16, BF16, I64, U8, got ${dtype}. Save it in one of these, weights as F32 or F16.`,
+        `${path} tensor "w": expected F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I64, U8, got ${dtype}. Save it in one of these, weights as F32 or F16.`,
       ]);
     },
   );
+
+  test('should read floats of eight bits as PyTorch does, every one of them', async () => {
+    const file = await openSafetensors('test/fixtures/float8.safetensors');
+    for (const dtype of ['F8_E4M3', 'F8_E5M2']) {
+      const tensor = await file.read(dtype);
+      expect([tensor.dtype, tensor.data.length]).toEqual([dtype, 256]);
+      expect(floatValues(tensor)).toEqual((await file.read(`${dtype} as F32`)).data);
+    }
+    await file.close();
+  });
 
   test('should say that there is no such file', async () => {
     expect(await faultOf(() => openSafetensors('/nowhere/w.safetensors'))).toEqual([

@@ -202,7 +202,7 @@ describe('a folder of diffusers that cannot be used', () => {
     });
     const pipeline = await openPipeline(engine, folder);
     expect((await faultOf(() => openDenoiserGraph(engine, pipeline, 1)))[1]).toContain(
-      'tensor "conv_out.bias": expected F32, F16 or BF16, got I64.',
+      'tensor "conv_out.bias": expected floats, such as F32 or F16, got I64.',
     );
   });
 

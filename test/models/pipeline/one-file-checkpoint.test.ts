@@ -10,6 +10,7 @@ import {
 } from '../../../src/models/files/safetensors.js';
 import { loraChange } from '../../../src/models/graph/weights/weight-change.js';
 import { openComponentWeights } from '../../../src/models/networks/component-weights.js';
+import { decodeFloat8 } from '../../../src/models/numeric/float8.js';
 import { writeConvertedPipeline } from '../../../src/models/pipeline/converted-pipeline.js';
 import { writeMergedPipeline } from '../../../src/models/pipeline/merged-pipeline.js';
 import { readPipelineFolder } from '../../../src/models/pipeline/pipeline-folder.js';
@@ -73,6 +74,23 @@ describe('a checkpoint in one file', () => {
     const [from, to] = ['cond_stage_model.transformer.text_model.', 'cond_stage_model.transformer.'];
     const path = await changedCheckpoint('sd1', (tensors) => rename(tensors, from, (rest) => `${to}${rest}`));
     expect((await readPipelineFolder(path)).textEncoders[0]?.architecture?.numHiddenLayers).toBe(3);
+  });
+
+  it.each(['F8_E4M3', 'F8_E5M2'] as const)('should read and convert weights in FP8: %s', async (dtype) => {
+    const name = `${UNET}middle_block.0.in_layers.2.weight`;
+    const data = Uint8Array.from({ length: 64 * 64 * 9 }, (_, i) => i % 0x7c);
+    const path = await changedCheckpoint('sd1', (tensors) => {
+      tensors.set(name, { dtype, shape: [64, 64, 3, 3], data });
+    });
+    const found = await weight(path, 'unet', 'mid_block.resnets.0.conv1.weight');
+    expect(found).toEqual(decodeFloat8(dtype, data));
+    const out = join(await temporaryFolder(), 'folder');
+    await writeConvertedPipeline(path, out);
+    const weights = await openComponentWeights(join(out, 'unet/diffusion_pytorch_model.safetensors'));
+    expect(weights.owners.get('mid_block.resnets.0.conv1.weight')?.record.dtype).toBe(dtype);
+    expect(await weights.read('mid_block.resnets.0.conv1.weight')).toEqual(found);
+    expect(weights.place('mid_block.resnets.0.conv1.weight', ['float16'])).toBe(null);
+    await weights.close();
   });
 
   it('should read query, key and value of OpenCLIP in place, and turn its projection', async () => {
@@ -156,6 +174,19 @@ it('should be read with channels beside the latents, and converted to the pipeli
 });
 
 describe('a file that is no such checkpoint', () => {
+  it.each([
+    [
+      'model-00001-of-00002.safetensors',
+      'expected the tensors of SD 1.x, SD 2.x or SDXL, got one of several shards.',
+    ],
+    ['model.safetensors.index.json', 'got an index of shards.'],
+  ])('should be refused with the way to join it: %s', async (name, text) => {
+    const path = await checkpointFile('sd1', name);
+    const [code, message] = await faultOf(() => readPipelineFolder(path));
+    expect([code, message]).toEqual(['TRIB_MODEL', expect.stringContaining(text)]);
+    expect(message).toContain('Join the shards into one file');
+  });
+
   const entry = `${UNET}input_blocks.0.0.weight`;
   it.each<[string, 'sd1' | 'sd2' | 'sdxl', (tensors: Tensors) => void, string]>([
     ['the refiner', 'sdxl', refiner, 'got the refiner of SDXL, or an unCLIP model'],
@@ -194,6 +225,18 @@ describe('a file that is no such checkpoint', () => {
       'sd1',
       otherText,
       'a UNet for text embeddings of 64 numbers with text encoders that give 32',
+    ],
+    [
+      "ComfyUI's scaled FP8",
+      'sd1',
+      (t) => t.set(`${UNET}out.2.scale_weight`, half([])),
+      'quantized with scales (ComfyUI\'s "scaled FP8") (tensor "model.diffusion_model.out.2.scale_weight"). Use',
+    ],
+    [
+      'its later form',
+      'sd1',
+      (t) => t.set('cond_stage_model.transformer.x.comfy_quant', half([1])),
+      'with scales',
     ],
   ])('should be refused by name: %s', async (_, name, change, expected) => {
     const path = await changedCheckpoint(name, change);
@@ -252,7 +295,7 @@ describe('a file that is no such checkpoint', () => {
     bytes.write('"I16"', 8 + place);
     await writeFile(path, bytes);
     expect((await faultOf(() => readPipelineFolder(path)))[1]).toContain(
-      `tensor "${entry}": expected F64, F32, F16, BF16, I64, U8, got I16. Save it in one of these`,
+      `tensor "${entry}": expected F64, F32, F16, BF16, F8_E4M3, F8_E5M2, I64, U8, got I16. Save it in one of these`,
     );
   });
 });
