@@ -1,6 +1,7 @@
 /** @file The size of pictures: the model's own, or another one that its network can draw. */
 
 import { TributaryError } from '../../errors.js';
+import { MOST_LATENT } from '../networks/denoiser-family.js';
 import type { PipelineFolder } from './pipeline-folder.js';
 
 /** In pixels; a side that is absent is the model's own. */
@@ -22,7 +23,7 @@ export const ownSize = ({ denoiser, vaeDecoder }: PipelineFolder): readonly [num
  *
  * Departure: diffusers asks for multiples of the decoder's factor alone, and cuts what its UNet upsamples too far.
  *
- * Errors: TRIB_CONFIG, naming the setting and the nearest sizes that fit.
+ * Errors: TRIB_CONFIG, naming the setting and the nearest sizes that fit; for latents of more than 2^24 numbers.
  * @param place the settings `width` and `height` are of, for errors.
  */
 export function sizedFolder(folder: PipelineFolder, size: PictureSize, place: string): PipelineFolder {
@@ -40,5 +41,12 @@ export function sizedFolder(folder: PipelineFolder, size: PictureSize, place: st
     throw new TributaryError('TRIB_CONFIG', text);
   };
   const sampleSize = [latentSide('height', ownHeight), latentSide('width', ownWidth)] as const;
+  const [rows, columns] = sampleSize;
+  const { channels } = denoiser.config;
+  if (channels * rows * columns > MOST_LATENT) {
+    const most = Math.floor(Math.sqrt(MOST_LATENT / channels)) * scale;
+    const text = `${place}: expected pictures with latents of at most ${MOST_LATENT} numbers, such as ${most} x ${most}, got width ${columns * scale} and height ${rows * scale}. Use smaller ones.`;
+    throw new TributaryError('TRIB_CONFIG', text);
+  }
   return { ...folder, denoiser: { ...denoiser, config: { ...denoiser.config, sampleSize } } };
 }

@@ -10,7 +10,12 @@ import { sampleSizeField } from '../networks/autoencoder-kl-decoder.js';
 import { type ClipTextConfig, readClipTextConfig } from '../networks/clip-text-model.js';
 import { EXPORT, type TensorViews } from '../networks/component-weights.js';
 import { absent, count, noShift, objectOf, perResolution, scalingFactor } from '../networks/config-fields.js';
-import type { DenoiserConfig, DenoiserFamily, DenoiserOnDisk } from '../networks/denoiser-family.js';
+import {
+  type DenoiserConfig,
+  type DenoiserFamily,
+  type DenoiserOnDisk,
+  MOST_LATENT,
+} from '../networks/denoiser-family.js';
 import { type LatentDecoder, readLatentDecoder } from '../networks/latent-decoder.js';
 import { type Announced, NOTHING_ANNOUNCED } from './component-file.js';
 import { readPipelineIndex, SCHEDULER_CONFIG } from './pipeline-index.js';
@@ -59,8 +64,6 @@ export interface PipelineFolder {
 
 const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
 
-/** Numbers in one latent: 64 MB in single precision, 64 times that of a picture of 2048 x 2048. */
-const MOST_LATENT = 2 ** 24;
 const sampleSizeSchema = objectOf({
   sample_size: z.unknown(),
   _diffusers_version: z.string().optional().catch(undefined),
@@ -102,7 +105,15 @@ export async function pipelineOf(path: string, source: PipelineSource): Promise<
     textEncoders.push(await readTextEncoder(source, index === 0 ? '' : `_${index + 1}`, textClass));
   const denoiser = await readDenoiser(source, family, context);
   const vaeDecoder = await readVaeDecoder(source);
+  if (vaeDecoder === null) requireColors(source.json('vae/config.json'), denoiser.config.channels);
   return { path, scheduler, corrections, textEncoders, zeroEmptyPrompt, denoiser, vaeDecoder };
+}
+
+/** Without a decoder the network draws the pictures themselves. Errors: TRIB_MODEL where it draws anything else. */
+function requireColors(path: JsonFile, channels: number): void {
+  if (channels === 3) return;
+  const text = `${path}: expected a decoder of the latents, which have ${channels} channels, got none. ${EXPORT}`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 async function readTextEncoder(

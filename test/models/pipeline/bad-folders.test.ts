@@ -272,6 +272,14 @@ describe('a folder of diffusers that cannot be used', () => {
     expect(message).toContain(text);
   });
 
+  it('should say that latents have no decoder', async () => {
+    const folder = await copyOf('sd1');
+    await rm(join(folder, 'vae'), { recursive: true });
+    expect((await faultOf(() => readPipelineFolder(folder)))[1]).toContain(
+      `${folder}/vae/config.json: expected a decoder of the latents, which have 4 channels, got none.`,
+    );
+  });
+
   it('should say that a shard is missing', async () => {
     const folder = await copyOf('sd2');
     await rm(join(folder, 'unet/diffusion_pytorch_model-00002-of-00003.safetensors'));

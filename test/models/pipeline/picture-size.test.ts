@@ -21,4 +21,17 @@ describe('sizedFolder', () => {
     ]);
     expect((await fault({ width: 3 }))[1]).toContain('Use 4.');
   });
+
+  it('should refuse latents that no machine has room for', async () => {
+    const folder = await readPipelineFolder(path);
+    expect(sizedFolder(folder, { width: 4096, height: 4096 }, 'x').denoiser.config.sampleSize).toEqual([
+      2048, 2048,
+    ]);
+    expect(await faultOf(() => sizedFolder(folder, { width: 4096, height: 4100 }, 'stages.sampler'))).toEqual(
+      [
+        'TRIB_CONFIG',
+        'stages.sampler: expected pictures with latents of at most 16777216 numbers, such as 4096 x 4096, got width 4096 and height 4100. Use smaller ones.',
+      ],
+    );
+  });
 });

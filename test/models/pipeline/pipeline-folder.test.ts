@@ -64,7 +64,7 @@ describe('readPipelineFolder', () => {
     const scheduler = join(folder, 'scheduler/scheduler_config.json');
     const config = JSON.parse(await readFile(scheduler, 'utf8'));
     await put('scheduler/scheduler_config.json', JSON.stringify({ ...config, steps_offset: 0 }));
-    const sizes = { sample_size: 32, in_channels: 4, out_channels: 4, cross_attention_dim: 64 };
+    const sizes = { sample_size: 32, in_channels: 3, out_channels: 3, cross_attention_dim: 64 };
     await put('unet/config.json', JSON.stringify({ ...sizes, _diffusers_version: '0.6.0' }));
     const read = async (_class_name: string) => {
       await put('model_index.json', JSON.stringify({ ...index, _class_name }));
