@@ -143,7 +143,11 @@ const PARTS: readonly (readonly [name: RegExp, kind: string, nextStep: string])[
     'a VAE alone',
     'Put it beside a checkpoint as <checkpoint>.vae.safetensors, or name it with convert --vae.',
   ],
-  [/^(cond_stage_model|conditioner|text_model|text_encoders?)\./, 'a text encoder alone', NO_UNET],
+  [
+    /^(cond_stage_model|conditioner|text_model|text_encoders?|embeddings|text_projection)\./,
+    'a text encoder alone',
+    NO_UNET,
+  ],
 ];
 
 /** Says what a file with these tensors is, if it is known and not read. Errors: TRIB_MODEL. */

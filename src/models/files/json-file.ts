@@ -30,7 +30,7 @@ interface JsonFileOptions {
 /**
  * Reads a JSON file and returns the output of the schema, whose messages must read "expected <what>". The words that
  * Python's `json` writes for numbers that JSON does not have are read, too: `Infinity` and `-Infinity` as they are, `NaN`
- * as null.
+ * as null. A byte order mark at the start is left out.
  *
  * Errors: `code`, if the file cannot be read, is not JSON, or does not fit the schema (the first fault, and how many
  * more there are).
@@ -71,7 +71,9 @@ const PYTHON_NUMBERS: Readonly<Record<string, string>> = {
 
 function parseJson(path: string, text: string, { code, nextStep }: JsonFileOptions): unknown {
   try {
-    return JSON.parse(text.replace(TEXT_OR_PYTHON_NUMBER, (part) => PYTHON_NUMBERS[part] ?? part));
+    return JSON.parse(
+      text.replace(/^\uFEFF/, '').replace(TEXT_OR_PYTHON_NUMBER, (part) => PYTHON_NUMBERS[part] ?? part),
+    );
   } catch (cause) {
     const other = standIn(new TextEncoder().encode(text.slice(0, 8)));
     if (other) throw new TributaryError(code, `${path}: expected JSON, got ${other.got}. ${other.nextStep}`);

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -46,6 +46,9 @@ describe('readSchedulerConfig', () => {
         0.00085, "beta_schedule": "scaled_linear", "lambda_min_clipped": -Infinity, "other": [Infinity, NaN],
         "steps_offset": 1, "set_alpha_to_one": false}`,
     );
+    expect(await readSchedulerConfig(path)).toEqual(STABLE_DIFFUSION);
+    const text = await readFile(path, 'utf8');
+    await writeFile(path, `\uFEFF${text}`);
     expect(await readSchedulerConfig(path)).toEqual(STABLE_DIFFUSION);
     await writeFile(path, '{"beta_end": -Infinity}');
     await expect(readSchedulerConfig(path)).rejects.toThrow(
