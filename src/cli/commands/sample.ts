@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
-import { requireNoOther } from '../../models/pipeline/no-pipeline.js';
-import { loadTokenizer, tokenizerOf } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { readPipelineIndex } from '../../models/pipeline/pipeline-index.js';
+import { openPipelineSource } from '../../models/pipeline/pipeline-source.js';
+import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
 import { topologySchema } from '../../streams/config/schema/topology-schema.js';
 import { CONFIG_VERSION } from '../../streams/config/source/version.js';
 import type { AdapterPlace } from '../../streams/directory/read-adapter.js';
@@ -74,13 +75,16 @@ export function addSampleCommand(program: Command): void {
 async function sample(options: SampleOptions): Promise<void> {
   const { prompt: prompts, images, out, scale } = options;
   const pipeline = modelPath(options.pipeline);
-  await requireNoOther(pipeline);
-  const tokenizer = loadTokenizer(tokenizerOf(pipeline));
+  const source = await openPipelineSource(pipeline);
+  // Where there is no pipeline at all, its words are not what is missing.
+  await readPipelineIndex(source);
+  const tokenizer = loadTokenizer(await source.tokenizer('tokenizer'));
   for (const prompt of prompts) {
     if (prompt.trim() === '') throw noWords();
     tokenizer.encode(prompt);
   }
-  if (options.negative !== undefined) tokenizer.encode(options.negative);
+  const negativePrompt = options.negative?.trim() || undefined;
+  if (negativePrompt !== undefined) tokenizer.encode(negativePrompt);
   const config = topologySchema.parse({
     version: CONFIG_VERSION,
     name: 'sample',
@@ -91,7 +95,7 @@ async function sample(options: SampleOptions): Promise<void> {
         type: 'sampler',
         numInferenceSteps: options.steps,
         guidanceScale: options.guidance,
-        negativePrompt: options.negative,
+        negativePrompt,
         width: options.width,
         height: options.height,
         numBranches: 1,

@@ -27,10 +27,21 @@ export function collect(value: string, gathered: readonly string[] = []): string
 /** A path, a colon, and a decimal number. */
 const WITH_STRENGTH = /^(.+):([-+]?(?:\d+\.?\d*|\.\d+))$/;
 
-/** Reads `<file>:<strength>`, where the strength is 1 unless it is there. A path that exists is taken as it is. */
+/**
+ * Reads `<file>:<strength>`, where the strength is 1 unless it is there. A path that exists is taken as it is.
+ *
+ * Errors: TRIB_USAGE if something else follows the colon of a path that exists.
+ */
 export function adapterPlace(text: string): AdapterPlace {
-  const [, path, strength] = existsSync(text) ? [] : (WITH_STRENGTH.exec(text) ?? []);
-  return path === undefined ? { path: text, strength: 1 } : { path, strength: Number(strength) };
+  if (existsSync(text)) return { path: text, strength: 1 };
+  const [, path, strength] = WITH_STRENGTH.exec(text) ?? [];
+  if (path !== undefined) return { path, strength: Number(strength) };
+  const [, before = '', after] = /^(.+):(.*)$/.exec(text) ?? [];
+  if (!existsSync(before)) return { path: text, strength: 1 };
+  throw new TributaryError(
+    'TRIB_USAGE',
+    `${before}: expected a strength behind the colon, got "${after}". Write a decimal number, such as ${before}:0.8.`,
+  );
 }
 
 /** Gathers adapters of an option that may be given several times. */

@@ -92,15 +92,16 @@ export async function leftoversOf(path: string): Promise<string[]> {
   return names.filter(isLeft).map((name) => join(folder, name));
 }
 
-/** Checks that a folder is empty or does not exist yet. Errors: TRIB_USAGE, which names `--out`. */
+/** Checks that a folder is empty or does not exist yet. Errors: TRIB_USAGE. */
 export async function requireEmptyFolder(path: string): Promise<void> {
   const found = await readdir(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return [];
-    const text = `${path}: expected a folder to write to, got ${cause.code}. Choose another with --out.`;
+    const got = cause.code === 'ENOTDIR' ? 'a file' : cause.code;
+    const text = `${path}: expected a folder to write to, got ${got}. Choose another.`;
     throw new TributaryError('TRIB_USAGE', text, { cause });
   });
   if (found.length === 0) return;
-  const text = `${path}: expected an empty or a new folder, got one with files. Choose another with --out.`;
+  const text = `${path}: expected an empty or a new folder, got one with files. Choose another, or empty it.`;
   throw new TributaryError('TRIB_USAGE', text);
 }
 

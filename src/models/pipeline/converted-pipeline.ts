@@ -1,4 +1,6 @@
 /** @file The folder of diffusers that a one-file checkpoint stands for, written out. */
+import { stat } from 'node:fs/promises';
+import { TributaryError } from '../../errors.js';
 import { type Checkpoint, type CheckpointOptions, readCheckpoint } from '../checkpoint/read-checkpoint.js';
 import { type FileContent, requireEmptyFolder, writeDirectoryAtomic } from '../files/atomic.js';
 import {
@@ -25,8 +27,8 @@ export interface ConvertOptions extends CheckpointOptions {
  * Writes a checkpoint as a folder of diffusers, whole or not at all; weights keep their type unless they change. One
  * tensor is in memory at a time.
  *
- * Errors: as `readCheckpoint` and `readNetworkWeights`; TRIB_LORA if the changes do not fit; TRIB_USAGE if `out` holds
- * files; TRIB_FILE if a file cannot be read or written.
+ * Errors: as `readCheckpoint` and `readNetworkWeights`; TRIB_LORA if the changes do not fit; TRIB_USAGE if `path` is a folder or
+ * `out` holds files; TRIB_FILE if a file cannot be read or written.
  * @returns what the checkpoint leaves open and how it was decided, a sentence each.
  */
 export async function writeConvertedPipeline(
@@ -34,6 +36,7 @@ export async function writeConvertedPipeline(
   out: string,
   { changes = {}, ...options }: ConvertOptions = {},
 ): Promise<readonly string[]> {
+  await requireFile(path);
   await requireEmptyFolder(out);
   const checkpoint = await readCheckpoint(path, options);
   const pipeline = await pipelineOf(path, ofCheckpoint(checkpoint));
@@ -52,6 +55,13 @@ export async function writeConvertedPipeline(
   }
   await writeDirectoryAtomic(out, files);
   return pipeline.corrections;
+}
+
+/** Errors: TRIB_USAGE for a folder. */
+async function requireFile(path: string): Promise<void> {
+  if (!(await stat(path).catch(() => null))?.isDirectory()) return;
+  const text = `${path}: expected a checkpoint in one .safetensors file, got a folder. Name the file in it; a pipeline folder needs no conversion.`;
+  throw new TributaryError('TRIB_USAGE', text);
 }
 
 /** Changes by component and weight. */

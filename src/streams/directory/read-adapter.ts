@@ -173,11 +173,10 @@ export function loraFor({ adapter }: Pick<FilePolicy, 'adapter'>): LoraSettings 
 export async function readAdapterFile(place: string, warn: (message: string) => void): Promise<AdapterFile> {
   const path = await adapterPathOf(place);
   const bytes = await readWholeFile(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new TributaryError(
-      'TRIB_FILE',
-      `${path}: expected an adapter file, got ${cause.code ?? cause.message}. Name a pytorch_lora_weights.safetensors.`,
-      { cause },
-    );
+    const isMissing = cause.code === 'ENOENT' || cause.code === 'ENOTDIR';
+    const got = isMissing ? 'no such file' : (cause.code ?? cause.message);
+    const text = `${path}: expected an adapter file, got ${got}. Name a .safetensors file, or the folder of one.`;
+    throw new TributaryError('TRIB_FILE', text, { cause });
   });
   if (!isPickle(bytes)) return { path, bytes, beside: { peftConfig: await peftConfigBeside(path), warn } };
   throw new TributaryError(

@@ -34,6 +34,16 @@ describe('convert', () => {
     const occupied = await callCli(['convert', checkpoint, join(checkpoint, '..')]);
     expect(occupied.code).toBe(2);
     expect(occupied.stderr).toContain('expected an empty or a new folder, got one with files');
+    const inFile = await callCli(['convert', checkpoint, checkpoint]);
+    expect(inFile).toMatchObject({
+      code: 2,
+      stderr: `error: ${checkpoint}: expected a folder to write to, got a file. Choose another.\n`,
+    });
+    const ofFolder = await callCli(['convert', folder, out]);
+    expect(ofFolder.code).toBe(2);
+    expect(ofFolder.stderr).toContain(
+      `${folder}: expected a checkpoint in one .safetensors file, got a folder.`,
+    );
     await expect(stat(out)).rejects.toThrow('ENOENT');
   });
 });

@@ -15,7 +15,7 @@ test('should write a flow, say where, and refuse to write there again', async ()
   expect(await callCli(args)).toEqual({
     code: 2,
     stdout: '',
-    stderr: `error: ${out}: expected an empty or a new folder, got one with files. Choose another with --out.\n`,
+    stderr: `error: ${out}: expected an empty or a new folder, got one with files. Choose another, or empty it.\n`,
   });
 });
 

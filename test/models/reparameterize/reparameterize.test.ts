@@ -222,7 +222,7 @@ describe('reparameterize', () => {
     await writeFile(at('note.txt'), 'mine');
     await expect(reparameterize(at('vector'), 'flow', folder)).rejects.toMatchObject({
       code: 'TRIB_USAGE',
-      message: `${folder}: expected an empty or a new folder, got one with files. Choose another with --out.`,
+      message: `${folder}: expected an empty or a new folder, got one with files. Choose another, or empty it.`,
     });
     await expect(reparameterize(at('vector'), 'flow', at('note.txt'))).rejects.toMatchObject({
       code: 'TRIB_USAGE',
