@@ -66,7 +66,7 @@ describe('tributary', () => {
       out,
     ]);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^error: .*tokenizer.*: expected .*, got .*\. .*\.\n$/);
+    expect(stderr).toMatch(/^error: .*model_index\.json.*: expected .*, got .*\. .*\.\n$/);
     expect(await readdir(folder)).not.toContain('x.png');
   });
 
