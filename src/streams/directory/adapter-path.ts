@@ -1,6 +1,6 @@
 /** @file What the files of a policy are called, in runs, checkpoints and `best/`. */
 
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 
@@ -32,6 +32,13 @@ export async function adapterPathOf(path: string): Promise<string> {
   }
   const found = own ?? peft ?? pickles.find((pickle) => pickle !== undefined);
   if (found !== undefined) return found;
+  const others = (await readdir(path)).filter((name) => name.endsWith('.safetensors'));
+  if (others.length > 0) {
+    throw new TributaryError(
+      'TRIB_FILE',
+      `${path}: expected ${ADAPTER_FILE} or ${PEFT_FILE} in the folder, got ${others.slice(0, 3).join(', ')}${others.length > 3 ? ' and more' : ''}. Name the file itself.`,
+    );
+  }
   throw new TributaryError(
     'TRIB_FILE',
     `${join(path, ADAPTER_FILE)}: expected the adapter of a run that ended or was stopped, got no such file. Resume the run, or name the adapter of one of its checkpoints.`,

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -76,6 +76,12 @@ describe('readPolicy', () => {
   it('should say what is not there', async () => {
     await expect(readPolicy(join(folder, 'none.safetensors'))).rejects.toThrow(
       'expected an adapter file, got no such file',
+    );
+    const named = join(folder, 'named');
+    await mkdir(named);
+    await writeFile(join(named, 'cat-000010.safetensors'), encodeLoraFile([layer('unet.a')]));
+    await expect(readPolicy(named)).rejects.toThrow(
+      `${named}: expected pytorch_lora_weights.safetensors or adapter_model.safetensors in the folder, got cat-000010.safetensors. Name the file itself.`,
     );
   });
 });
