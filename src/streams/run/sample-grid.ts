@@ -39,14 +39,15 @@ export async function drawGrid(
 }
 
 /** Draws these prompts with a policy, a row each, as PNG. */
-export function drawPrompts(
+export async function drawPrompts(
   sampler: SamplerClient,
   policy: PolicySnapshot,
   prompts: readonly GridPrompt[],
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
   const request = { prompts, columns: SAMPLE_COLUMNS, scale: SCALE };
-  return sampler.withPolicy(policy, (call) => call.sampleGrid(request, { signal }));
+  const { png } = await sampler.withPolicy(policy, (call) => call.sampleGrid(request, { signal }));
+  return png;
 }
 
 function evenly(prompts: readonly ListedPrompt[], count: number): GridPrompt[] {

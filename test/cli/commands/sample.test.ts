@@ -1,6 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { decodeSafetensors, encodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { callCli } from '../call-cli.js';
 
@@ -25,12 +26,22 @@ describe('sample', () => {
       `${join(empty, 'model_index.json')}: expected a JSON file, got no such file`,
     );
   });
-  it('should take an empty negative prompt as none', async () => {
-    const out = join(await temporaryFolder(), 'out.png');
-    const words = ['--prompt', 'a red circle', '--images', '1', '--steps', '2', '--out', out];
-    expect((await callCli(['sample', ...words])).code).toBe(0);
-    const plain = await readFile(out);
-    expect((await callCli(['sample', ...words, '--negative', ' '])).code).toBe(0);
-    expect((await readFile(out)).equals(plain)).toBe(true);
+  it('should take an empty negative prompt as none, and write no black picture where weights hold NaN', async () => {
+    const folder = join(await temporaryFolder(), 'model');
+    await cp('test/fixtures/stable-diffusion/sd1', folder, { recursive: true });
+    const path = join(folder, 'unet/diffusion_pytorch_model.safetensors');
+    const { tensors, metadata } = decodeSafetensors(await readFile(path), path);
+    const bias = tensors.get('conv_in.bias');
+    if (bias?.dtype !== 'F16') throw new Error('expected half precision');
+    const broken = new Map(tensors).set('conv_in.bias', { ...bias, data: bias.data.map(() => 0x7e00) });
+    await writeFile(path, encodeSafetensors({ tensors: broken, metadata }));
+    const out = join(folder, 'out.png');
+    const words = ['--prompt', 'a red cat', '--images', '1', '--steps', '2', '--negative', ' ', '--out', out];
+    const { code, stderr } = await callCli(['sample', '--pipeline', folder, ...words]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      `${folder}: expected pictures of finite numbers, got 1 of 1 with NaN or Infinity.`,
+    );
+    await expect(readFile(out)).rejects.toThrow('ENOENT');
   });
 });

@@ -91,6 +91,12 @@ export interface MeasuredPictures {
   readonly statistics: readonly PictureStatistics[];
 }
 
+export interface PictureGrid {
+  readonly png: Uint8Array;
+  /** Pictures with a number that is not finite, which is drawn as black. */
+  readonly numBroken: number;
+}
+
 export interface SamplerService {
   open(settings: SamplerThreadSettings): Promise<OpenedSampler>;
   usePolicy(parameters: NamedArrays): Promise<void>;
@@ -109,11 +115,11 @@ export interface SamplerService {
   draw(request: DrawRequest, signal: AbortSignal): Promise<DrawnTree[]>;
   /** One independent trajectory for every request, from the evaluation seed, with the noise of training. */
   probe(request: ProbeRequest, signal: AbortSignal): Promise<ProbedPolicy>;
-  /** A grid of pictures from the evaluation seed, one prompt a row, as PNG. */
+  /** A grid of pictures from the evaluation seed, one prompt a row. */
   sampleGrid(
     request: { readonly prompts: readonly GridPrompt[]; readonly columns: number; readonly scale: number },
     signal: AbortSignal,
-  ): Promise<Uint8Array>;
+  ): Promise<PictureGrid>;
   /** Pictures of trees that were rolled out, here or elsewhere. */
   paintTrees(request: TreesRequest): Promise<PaintedTrees>;
   /** One independent picture for every request, from the evaluation seed. */
@@ -290,9 +296,9 @@ const service: SamplerService = {
       Array.from({ length: columns }, (_, column) => ({ groupIndex: row * columns + column, ...prompt })),
     );
     const [, height, width] = opened.value().evaluationShape;
-    return encodePng(
-      imageGrid(await samplePictures(requests, signal), columns, { height, width, scale, gap: SAMPLE_GAP }),
-    );
+    const pictures = await samplePictures(requests, signal);
+    const png = encodePng(imageGrid(pictures, columns, { height, width, scale, gap: SAMPLE_GAP }));
+    return { png, numBroken: pictures.filter((picture) => !picture.every(Number.isFinite)).length };
   },
 };
 
