@@ -233,7 +233,7 @@ describe('tributary export and merge', () => {
     expect(await errorOf('export', lying)).toContain(
       'expected data from byte 0, got from byte 8. The file is damaged',
     );
-    expect(await errorOf('export', folder)).toContain(
+    expect(await errorOf('export', await temporaryFolder())).toContain(
       'pytorch_lora_weights.safetensors: expected the adapter of a run',
     );
     expect(await errorOf('merge', adapter, '--out', join(folder, 'out'))).toContain(
