@@ -56,7 +56,9 @@ export async function writeDirectoryAtomic(
   const temporary = temporaryName(path);
   const displaced = temporaryName(path);
   try {
-    await mkdir(temporary, { recursive: true });
+    await mkdir(dirname(temporary), { recursive: true });
+    // Not with its parents: of a read-only file system Node then says ENOENT.
+    await mkdir(temporary);
     const folders = new Set([temporary]);
     for (const [name, content] of Object.entries(files)) {
       const file = join(temporary, name);

@@ -89,6 +89,8 @@ async function readShared(
 }
 
 function unreadable(path: string, cause: NodeJS.ErrnoException): TributaryError {
-  const text = `${path}: expected a readable safetensors file, got ${cause.code ?? cause.message}. Check the path and its permissions.`;
+  const isFolder = cause.code === 'EISDIR';
+  const got = isFolder ? 'a folder' : (cause.code ?? cause.message);
+  const text = `${path}: expected a readable safetensors file, got ${got}. ${isFolder ? 'Name the file in it' : 'Check the path and its permissions'}.`;
   return new TributaryError('TRIB_FILE', text, { cause });
 }
