@@ -28,33 +28,18 @@ export async function startingParameters(
   lora: LoraSettings | null,
 ): Promise<StartingParameters> {
   const policy = await readPolicy(place);
-  requireKind(policy, inputs, lora);
+  requireFit(policy, inputs, lora);
   const parameters = policyParameters(policy, inputs, policy.path);
   inFile(policy.path, () => policyFeeds(inputs, parameters, lora));
   return { parameters, warnings: policy.warnings };
 }
 
-/** Checks that the file holds what the run trains: the same rank, alpha and layers. */
-function requireKind(policy: ReadPolicy, { adapters }: PolicyInputs, lora: LoraSettings | null): void {
+/** Checks that the file holds what the run trains: the same layers, then the same rank and alpha. */
+function requireFit(policy: ReadPolicy, { adapters }: PolicyInputs, lora: LoraSettings | null): void {
   const { path, adapter } = policy;
-  if (lora === null && adapter === null) return;
-  if (lora === null) {
-    const nextStep = 'Merge the adapter into the base model first, or set model.train: adapter.';
-    throw fault(path, 'the weights of a UNet, as model.train: full trains them', 'an adapter', nextStep);
-  }
-  if (adapter === null) {
-    throw fault(path, 'an adapter', 'all weights of a UNet', 'Set model.train: full, or name an adapter.');
-  }
-  const { rank, alpha, layers, hasOneRank } = adapter;
-  if (!hasOneRank) {
-    const nextStep = 'Train it on where it was made, or merge it into the base model.';
-    throw fault(path, 'one rank and one alpha for all layers', 'other ones for some of them', nextStep);
-  }
-  // Files of kohya's style hold alpha as a float32.
-  if (rank !== lora.rank || Math.fround(alpha) !== Math.fround(lora.alpha)) {
-    const [wanted, got] = [lora, { rank, alpha }].map((one) => `rank ${one.rank} and alpha ${one.alpha}`);
-    throw fault(path, `${wanted} as model.lora says`, `${got}`, `Set model.lora to ${got}.`);
-  }
+  requireKind(policy, lora);
+  if (adapter === null || lora === null) return;
+  const { layers } = adapter;
   const adapted = adapters.map(({ layer }) => layer);
   const missing = adapted.filter((layer) => !layers.includes(layer));
   const surplus = layers.filter((layer) => !adapted.includes(layer));
@@ -66,6 +51,43 @@ function requireKind(policy: ReadPolicy, { adapters }: PolicyInputs, lora: LoraS
     const expected = 'weights for the layers that model.lora.pattern names';
     throw fault(path, expected, got, 'Use the pattern and the base model that the adapter was trained with.');
   }
+  requireScale(policy, lora);
+}
+
+/** Checks what can be told without the network: an adapter or all weights, of one rank. */
+function requireKind({ path, adapter }: ReadPolicy, lora: LoraSettings | null): void {
+  if (lora === null && adapter === null) return;
+  if (lora === null) {
+    const nextStep = 'Merge the adapter into the base model first, or set model.train: adapter.';
+    throw fault(path, 'the weights of a UNet, as model.train: full trains them', 'an adapter', nextStep);
+  }
+  if (adapter === null) {
+    throw fault(path, 'an adapter', 'all weights of a UNet', 'Set model.train: full, or name an adapter.');
+  }
+  if (!adapter.hasOneRank) {
+    const nextStep = 'Train it on where it was made, or merge it into the base model.';
+    throw fault(path, 'one rank and one alpha for all layers', 'other ones for some of them', nextStep);
+  }
+}
+
+function requireScale({ path, adapter }: ReadPolicy, lora: LoraSettings | null): void {
+  if (adapter === null || lora === null) return;
+  const { rank, alpha } = adapter;
+  // Files of kohya's style hold alpha as a float32.
+  if (rank !== lora.rank || Math.fround(alpha) !== Math.fround(lora.alpha)) {
+    const [wanted, got] = [lora, { rank, alpha }].map((one) => `rank ${one.rank} and alpha ${one.alpha}`);
+    throw fault(path, `${wanted} as model.lora says`, `${got}`, `Set model.lora to ${got}.`);
+  }
+}
+
+/**
+ * Checks that a run can start from a policy file, as far as can be told without its network. Errors: as
+ * `startingParameters`.
+ */
+export async function requireStart(place: string, lora: LoraSettings | null): Promise<void> {
+  const policy = await readPolicy(place);
+  requireKind(policy, lora);
+  requireScale(policy, lora);
 }
 
 /** Names the file in errors about its content. */

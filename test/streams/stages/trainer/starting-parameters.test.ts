@@ -124,6 +124,8 @@ describe('a file of another kind than the run', () => {
     expect(await faultFrom(await adapterFile(one), INPUTS, LORA)).toBe(
       `expected weights for the layers that model.lora.pattern names, got none for "${POINTWISE.layer}". ${nextStep}`,
     );
+    // Another rank is mended with a number, another base is not: it comes first.
+    expect(await faultFrom(await adapterFile(one), INPUTS, { ...LORA, rank: 3 })).toContain('got none for');
     const mixed = await adapterFile(one, layer(POINTWISE.layer, 1));
     expect(await faultFrom(mixed, INPUTS, LORA)).toContain(
       'expected one rank and one alpha for all layers, got other ones for some of them.',
