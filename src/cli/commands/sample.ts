@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
-import { readPipelineIndex } from '../../models/pipeline/pipeline-index.js';
-import { openPipelineSource } from '../../models/pipeline/pipeline-source.js';
-import { loadTokenizer } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { readPipelineTokenizer } from '../../models/pipeline/pipeline-index.js';
 import { topologySchema } from '../../streams/config/schema/topology-schema.js';
 import { CONFIG_VERSION } from '../../streams/config/source/version.js';
 import type { AdapterPlace } from '../../streams/directory/read-adapter.js';
@@ -75,10 +73,7 @@ export function addSampleCommand(program: Command): void {
 async function sample(options: SampleOptions): Promise<void> {
   const { prompt: prompts, images, out, scale } = options;
   const pipeline = modelPath(options.pipeline);
-  const source = await openPipelineSource(pipeline);
-  // Where there is no pipeline at all, its words are not what is missing.
-  await readPipelineIndex(source);
-  const tokenizer = loadTokenizer(await source.tokenizer('tokenizer'));
+  const tokenizer = await readPipelineTokenizer(pipeline);
   for (const prompt of prompts) {
     if (prompt.trim() === '') throw noWords();
     tokenizer.encode(prompt);

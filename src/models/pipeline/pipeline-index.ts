@@ -10,6 +10,7 @@ import { objectOf } from '../networks/config-fields.js';
 import { type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
 import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
 import { readSchedulerConfig } from './scheduler/read-scheduler-config.js';
+import { loadTokenizer, type Tokenizer } from './tokenizers/tokenizer.js';
 
 interface PipelineIndex {
   readonly pipelineClass: string;
@@ -72,6 +73,16 @@ function requireBase(
   if (isThere(first) || !isThere(second)) return;
   const text = `${path} text_encoder: expected [library, class], got a refiner of SDXL, which has text_encoder_2 alone and goes on with pictures of the base. Use the base, such as stabilityai/stable-diffusion-xl-base-1.0.`;
   throw new TributaryError('TRIB_MODEL', text);
+}
+
+/**
+ * Loads the tokenizer of a pipeline's first text encoder. Errors: TRIB_MODEL if there is no pipeline; as `loadTokenizer`.
+ */
+export async function readPipelineTokenizer(path: string): Promise<Tokenizer> {
+  const source = await openPipelineSource(path);
+  // Where there is no pipeline at all, its words are not what is missing.
+  await readPipelineIndex(source);
+  return loadTokenizer(await source.tokenizer('tokenizer'));
 }
 
 /** Whether a pipeline is there, as a folder with its index or as one file, whatever they hold. */

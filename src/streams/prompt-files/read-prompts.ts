@@ -1,5 +1,5 @@
 import { TributaryError } from '../../errors.js';
-import { loadTokenizer, tokenizerOf } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { readPipelineTokenizer } from '../../models/pipeline/pipeline-index.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { negativePart } from '../../prompt-metadata.js';
 import { rewardNameFault } from '../config/resolved/named-rewards.js';
@@ -18,14 +18,15 @@ export interface PromptLists {
 }
 
 /**
- * Reads the prompt files of a config. Unless `check` says otherwise, the model must know every word.
+ * Reads the prompt files of a config. Unless a check is given, the model must know every word.
  *
  * Errors: as `readPromptFile`.
  */
 export async function readPromptLists(
   config: ResolvedConfig,
-  check = promptCheck(config.model.pipeline),
+  given?: (prompt: string) => void,
 ): Promise<PromptLists> {
+  const check = given ?? (await promptCheck(config.model.pipeline));
   const { train, heldOut } = stageOf(config, 'prompts');
   const lists = {
     train: await readPrompts(train, config, check),
@@ -40,11 +41,12 @@ export async function readPromptLists(
 }
 
 /** Reads one prompt file as the `prompts` stage of a config says. Errors: as `readPromptFile`. */
-export function readPrompts(
+export async function readPrompts(
   path: string,
   config: ResolvedConfig,
-  check: (prompt: string) => void = promptCheck(config.model.pipeline),
+  given?: (prompt: string) => void,
 ): Promise<PromptFile> {
+  const check = given ?? (await promptCheck(config.model.pipeline));
   const checkRewards = rewardCheck(config);
   return readPromptFile(path, {
     comments: stageOf(config, 'prompts').comments ?? true,
@@ -67,9 +69,9 @@ export function rewardCheck(config: Pick<ResolvedConfig, 'stages'>): (prompt: Li
   };
 }
 
-/** Returns a check that throws for a prompt that the model in a folder cannot read. Errors: as `loadTokenizer`. */
-export function promptCheck(pipeline: string): (prompt: string) => void {
-  const tokenizer = loadTokenizer(tokenizerOf(pipeline));
+/** Returns a check that throws for a prompt that a model cannot read. Errors: as `readPipelineTokenizer`. */
+export async function promptCheck(pipeline: string): Promise<(prompt: string) => void> {
+  const tokenizer = await readPipelineTokenizer(pipeline);
   return (prompt) => void tokenizer.encode(prompt);
 }
 

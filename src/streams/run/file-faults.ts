@@ -6,15 +6,17 @@ import { fittingChannels } from '../../models/pipeline/extra-channels.js';
 import { noPipelineFault, requireNoOther } from '../../models/pipeline/no-pipeline.js';
 import { sizedFolder } from '../../models/pipeline/picture-size.js';
 import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
-import { readPipelineScheduler } from '../../models/pipeline/pipeline-index.js';
-import { loadTokenizer, tokenizerOf } from '../../models/pipeline/tokenizers/tokenizer.js';
+import { readPipelineScheduler, readPipelineTokenizer } from '../../models/pipeline/pipeline-index.js';
 import { sizeOf } from '../config/resolved/size-of.js';
+import { findStage } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { type FaultDetail, type Path, writePath } from '../config/source/fault.js';
 import type { NamedFile } from '../config/source/named-files.js';
 import { adapterPathOf } from '../directory/adapter-path.js';
+import { loraOf } from '../directory/read-adapter.js';
 import { readPromptFile } from '../prompt-files/prompt-file.js';
 import { promptCheck, readPrompts } from '../prompt-files/read-prompts.js';
+import { requireStart } from '../stages/trainer/starting-parameters.js';
 
 type FileFault = Omit<FaultDetail, 'path'>;
 
@@ -32,7 +34,7 @@ export async function findFileFaults(
   config: ResolvedConfig | undefined,
 ): Promise<Map<string, FileFault | undefined>> {
   const pipeline = files.find(({ path }) => writePath(path) === 'model.pipeline')?.name;
-  const check = wordCheck(pipeline);
+  const check = await wordCheck(pipeline);
   const entries = files.map(
     async (file) => [writePath(file.path), await findFileFault(file, { config, check })] as const,
   );
@@ -40,12 +42,9 @@ export async function findFileFaults(
 }
 
 /** What is wrong with the words of a model that cannot be used is known better than what they mean for prompts. */
-function wordCheck(pipeline: string | undefined): (prompt: string) => void {
-  try {
-    return pipeline === undefined ? () => undefined : promptCheck(pipeline);
-  } catch {
-    return () => undefined;
-  }
+async function wordCheck(pipeline: string | undefined): Promise<(prompt: string) => void> {
+  const unchecked = () => undefined;
+  return pipeline === undefined ? unchecked : promptCheck(pipeline).catch(() => unchecked);
 }
 
 /** Returns what is wrong with a file; undefined where it can be used, as far as can be seen without running anything. */
@@ -96,6 +95,18 @@ async function requireFittingModel(path: string, config: ResolvedConfig | undefi
   sizedFolder(folder, { width, height }, 'evaluation');
 }
 
+/** Errors: TRIB_PROMPT, naming the setting, for a negative prompt that the model cannot read. */
+function requireReadable(config: ResolvedConfig | undefined, check: PromptContext['check']): void {
+  const negative = config && findStage(config, 'sampler')?.negativePrompt;
+  if (negative === undefined) return;
+  try {
+    check(negative);
+  } catch (cause) {
+    if (!(cause instanceof TributaryError)) throw cause;
+    throw new TributaryError(cause.code, `stages.sampler.negativePrompt: ${cause.message}`, { cause });
+  }
+}
+
 /** What can be read without running it: prompts, the index of a pipeline with its scheduler and words, where an adapter is. */
 async function contentFault(
   path: Path,
@@ -108,10 +119,12 @@ async function contentFault(
       await requireNoOther(name);
       if ((await stat(name)).isDirectory()) await stat(join(name, 'model_index.json'));
       await readPipelineScheduler(name, () => {});
-      loadTokenizer(tokenizerOf(name));
+      await readPipelineTokenizer(name);
       await requireFittingModel(name, config);
+      requireReadable(config, check);
     }
-    if (field === 'startFrom') await adapterPathOf(name);
+    if (field === 'startFrom' && config) await requireStart(name, loraOf(config));
+    else if (field === 'startFrom') await adapterPathOf(name);
     if (field === 'train' || field === 'heldOut' || (field === 'file' && path.includes('sources')))
       await (config
         ? readPrompts(name, config, check)

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { encodeLoraFile } from '../../../src/models/adapters/lora-file.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { SMALLEST } from '../../streams/config/valid-config.js';
 import { STUDY } from '../../streams/study/example-study.js';
@@ -98,7 +99,9 @@ describe('tributary lint, with the files that a config names', () => {
       '--set',
       `model.pipeline=${inFolder('headless')}`,
     ]);
-    expect(stderr).toMatch(/model\.pipeline: expected what can be read, got ".*tokenizer_config\.json.*\n$/);
+    expect(stderr).toContain(
+      `headless/tokenizer: expected a folder with the tokenizer's vocabulary, got no such folder.`,
+    );
   });
 
   it('should find a number of constants that is not that of the channels beside the latents', async () => {
@@ -131,6 +134,46 @@ describe('tributary lint, with the files that a config names', () => {
     expect(stderr).toContain(
       `model.startFrom: expected what can be read, got "${inFolder('empty')}/pytorch_lora_weights.safetensors: expected the adapter of a run`,
     );
+  });
+
+  it('should find an adapter of another rank to start from, and a negative prompt that is not understood', async () => {
+    const adapter = {
+      key: 'unet.x',
+      loraA: new Float32Array(4),
+      loraB: new Float32Array(4),
+      rank: 2,
+      alpha: 2,
+    };
+    await writeFile(inFolder('two.safetensors'), encodeLoraFile([adapter]));
+    const settings = [
+      `model.startFrom=${inFolder('two.safetensors')}`,
+      'model.lora={rank: 4, alpha: 4}',
+      'stages.sampler.negativePrompt=a blury circle',
+    ];
+    const { stderr } = await callCli([
+      'lint',
+      'tributary:shapes-ddpo',
+      ...settings.flatMap((one) => ['--set', one]),
+    ]);
+    expect(stderr).toContain(
+      `two.safetensors: expected rank 4 and alpha 4 as model.lora says, got rank 2 and alpha 2. Set model.lora to rank 2 and alpha 2."`,
+    );
+    expect(stderr).toContain(
+      'got "stages.sampler.negativePrompt: prompt "a blury circle" word 2: expected a word',
+    );
+  });
+
+  it('should say that there is no model before it speaks of words, and train, too', async () => {
+    const pipeline = inFolder('stabilityai/sdxl-turbo');
+    const words = ['tributary:shapes-ddpo', '--set', `model.pipeline=${pipeline}`];
+    for (const command of [['lint'], ['train', '--run-dir', inFolder('none')]]) {
+      const { code, stderr } = await callCli([...command, ...words]);
+      expect(code).not.toBe(0);
+      expect(stderr).toContain(
+        `${pipeline}: expected a pipeline folder with model_index.json, got no such folder.`,
+      );
+      expect(stderr).toContain('run npx tributary fetch stabilityai/sdxl-turbo');
+    }
   });
 
   it('should open none with --no-files', async () => {

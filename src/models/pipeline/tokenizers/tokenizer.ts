@@ -1,7 +1,7 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { CLIP_SPECIAL_TOKENS, CLIP_TOKENIZER_CLASSES, loadClipTokenizer } from './clip-tokenizer.js';
+import { CLIP_TOKENIZER_CLASSES, loadClipTokenizer } from './clip-tokenizer.js';
 import { loadOwnClipTokenizer } from './own-clip-tokenizer.js';
 import { modelFault, readJson } from './tokenizer-files.js';
 import { loadWordTokenizer, WORD_TOKENIZER_CLASS } from './word-tokenizer.js';
@@ -28,12 +28,6 @@ const classSchema = z.object({ tokenizer_class: z.string().nullish() });
 
 /** The folder of a tokenizer, or CLIP's own, which comes with this program, with the token that it pads with. */
 export type TokenizerSource = string | { readonly padToken: string };
-
-/** The tokenizer of a pipeline: in its folder, or CLIP's for a checkpoint in one file, whose padding is not known here. */
-export function tokenizerOf(pipeline: string): TokenizerSource {
-  const isFile = pipeline.endsWith('.safetensors') && statSync(pipeline, { throwIfNoEntry: false })?.isFile();
-  return isFile ? { padToken: CLIP_SPECIAL_TOKENS.pad_token } : join(pipeline, 'tokenizer');
-}
 
 /**
  * Loads the `tokenizer/` folder of a pipeline, by the class that its `tokenizer_config.json` names. Where it names none, or

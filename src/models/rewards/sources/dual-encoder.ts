@@ -1,5 +1,5 @@
 import { filePath } from '../../../fields.js';
-import { loadTokenizer, tokenizerOf } from '../../pipeline/tokenizers/tokenizer.js';
+import { readPipelineTokenizer } from '../../pipeline/pipeline-index.js';
 import { cosine } from '../contract/features.js';
 import { runsOn } from '../contract/reward-scorer.js';
 import { batchSizeField, defineRewardSource } from '../contract/reward-source.js';
@@ -16,7 +16,7 @@ export const dualEncoderReward = defineRewardSource({
     batchSize: batchSizeField('Images that the reward model scores in one run,'),
   },
   async create({ model, batchSize }, { engine, pipeline, imageShape }) {
-    const tokenizer = loadTokenizer(tokenizerOf(pipeline));
+    const tokenizer = await readPipelineTokenizer(pipeline);
     const encoder = await openDualEncoder(engine(), model, { tokenizer, batchSize, imageShape });
     return {
       runsOn: runsOn(encoder),
