@@ -34,5 +34,10 @@ const COMPONENT = new RegExp(`^(?:${DENOISER_NAMES.map(({ component }) => compon
 /** Whether the path of a module begins with the component of a denoiser rather than that of a text encoder. */
 export const isOfDenoiser = (path: string): boolean => COMPONENT.test(path);
 
+const TEXT_ENCODER = /^text_encoder(?:_2)?\.(?=.)/;
+
+/** Whether the path of a module begins with the component of a text encoder. */
+export const isOfTextEncoder = (path: string): boolean => TEXT_ENCODER.test(path);
+
 /** Removes the denoiser's component, if any, from a path: `unet.mid_block` -> `mid_block`. */
 export const withoutComponent = (path: string): string => path.replace(COMPONENT, '');

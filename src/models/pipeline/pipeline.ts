@@ -4,11 +4,13 @@ import { at } from '../../at.js';
 import { usesGuidance } from '../diffusion/guided-output.js';
 import { createNoiseSchedule, type NoiseSchedule } from '../diffusion/noise-schedule.js';
 import type { Engine } from '../engines/contract/engine.js';
+import type { Adapter, LoraSettings } from '../graph/weights/lora.js';
 import {
   type ComponentChanges,
   requireComponents,
   type WeightChange,
 } from '../graph/weights/weight-change.js';
+import type { NamedArrays } from '../optimizers/adamw.js';
 import { elementCount } from '../tensor.js';
 import { type Conditioning, createConditioning } from './conditioning.js';
 import { fittingChannels } from './extra-channels.js';
@@ -40,8 +42,12 @@ export interface Pipeline {
    * empty prompt is the unconditional one.
    */
   embedPrompt(prompt: string): Promise<Float32Array>;
-  /** The same for what guidance leads away from: a negative prompt, else that of the pipeline, else the empty prompt. */
-  embedNegative(negativePrompt?: string): Promise<Float32Array>;
+  /** Adapters of the text encoders, whose parameters `usePolicy` takes; none where they are frozen. */
+  readonly textAdapters: readonly Adapter[];
+  /** The policy of all later embeddings. Embeddings by another one are forgotten. */
+  usePolicy(parameters: NamedArrays): Promise<void>;
+  /** What guidance leads away from, where a prompt has no negative prompt of its own; empty where nobody said. */
+  readonly negativePrompt: string;
   /** Turns rows of such embeddings into the network's inputs. */
   readonly conditioning: Conditioning;
   /** Whether the network runs without the prompt too under this scale; not if it takes the scale as an input (LCM). */
@@ -62,6 +68,8 @@ interface PipelineOptions {
   readonly size?: PictureSize;
   /** Changed weights, where an adapter has other layers than LoRA of the denoiser. */
   readonly changes?: ComponentChanges;
+  /** What is trained in the text encoders, where it has a `textEncoder`. */
+  readonly lora?: LoraSettings | null;
 }
 
 /**
@@ -73,33 +81,40 @@ interface PipelineOptions {
 export async function openPipeline(
   engine: Engine,
   path: string,
-  { negativePrompt: common = '', size = {}, changes = {}, ...options }: PipelineOptions = {},
+  { negativePrompt: common = '', size = {}, changes = {}, lora = null, ...options }: PipelineOptions = {},
 ): Promise<Pipeline> {
   const whole = await readPipelineFolder(path);
   const extraChannels = fittingChannels(whole, options.extraChannels);
   const { component } = whole.denoiser.family;
   const components = [component, ...whole.textEncoders.map((one) => one.component)];
   requireComponents(changes, components, path);
-  const encoder = await openPromptEncoder(engine, whole, changes);
+  const encoder = await openPromptEncoder(engine, whole, { changes, lora });
   // A word that the model does not know is said before anything is drawn.
   if (common !== '') encoder.tokenizer.encode(common);
   const schedule = createNoiseSchedule(whole.scheduler);
-  const { embedsShape, tokenizer } = encoder;
-  const embeddings = new Map<string, Float32Array>();
+  const { embedsShape, tokenizer, adapters: textAdapters } = encoder;
+  let embeddings = new Map<string, Float32Array>();
 
   async function embedPrompt(prompt: string): Promise<Float32Array> {
-    const known = embeddings.get(prompt);
-    embeddings.delete(prompt);
+    // A row that a newer policy overtakes does not end up among those of the newer one.
+    const kept = embeddings;
+    const known = kept.get(prompt);
+    kept.delete(prompt);
     const embeds = known ?? (await encoder.embed(prompt));
-    embeddings.set(prompt, embeds);
-    const [oldest] = embeddings.keys();
-    if (embeddings.size > EMBEDDINGS_KEPT && oldest !== undefined) embeddings.delete(oldest);
+    kept.set(prompt, embeds);
+    const [oldest] = kept.keys();
+    if (kept.size > EMBEDDINGS_KEPT && oldest !== undefined) kept.delete(oldest);
     return embeds;
   }
   const texts = {
     denoiserChanges: changes[component] ?? [],
-    ...{ tokenizer, embedsShape, embedPrompt },
-    embedNegative: (negativePrompt = common) => embedPrompt(negativePrompt),
+    ...{ tokenizer, embedsShape, embedPrompt, textAdapters },
+    async usePolicy(parameters: NamedArrays) {
+      if (textAdapters.length === 0) return;
+      embeddings = new Map();
+      await encoder.usePolicy(parameters);
+    },
+    negativePrompt: common,
   };
 
   async function open(folder: PipelineFolder): Promise<Pipeline> {

@@ -3,7 +3,7 @@
 import { named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import type { BesideLoraFile } from '../adapters/adapter-file.js';
-import { isOfDenoiser, withoutComponent } from '../adapters/component-names.js';
+import { isOfTextEncoder, withoutComponent } from '../adapters/component-names.js';
 import { decodeLoraFile, encodeLoraFile } from '../adapters/lora-file.js';
 import { fileShapes, haveOneRank, type LoraLayer, someOf, withOneRank } from '../adapters/lora-layer.js';
 import { type Adapter, adapterShapes, type LoraSettings } from '../graph/weights/lora.js';
@@ -39,7 +39,8 @@ export function encodeParameters(
 ): Uint8Array {
   const layers = adapters.map(({ layer, inputA, inputB, inFeatures, outFeatures, kernel }): LoraLayer => {
     const [a, b] = [named(parameters, inputA), named(parameters, inputB)];
-    const size = { key: `${component}.${layer}`, rank, alpha };
+    const key = isOfTextEncoder(layer) ? layer : `${component}.${layer}`;
+    const size = { key, rank, alpha };
     if (kernel) return { ...size, loraA: a, loraB: b, kernel };
     return { ...size, loraA: transpose(a, inFeatures, rank), loraB: transpose(b, rank, outFeatures) };
   });
@@ -61,15 +62,13 @@ export interface FileAdapter {
 /**
  * Reads an adapter file. What its numbers are inside a graph is known only with the layers: see `adapterParameters`.
  *
- * Errors: those of `decodeLoraFile`; TRIB_LORA if it adapts anything but the denoiser.
+ * Errors: those of `decodeLoraFile`.
  */
 export function decodeAdapter(bytes: Uint8Array, where: string, beside?: BesideLoraFile): FileAdapter {
-  const read = decodeLoraFile(bytes, where, beside);
-  requireDenoiserLayers(read, where);
-  return fileAdapter(read);
+  return fileAdapter(decodeLoraFile(bytes, where, beside));
 }
 
-/** Layers of the denoiser, as a policy takes them. */
+/** Layers as a policy takes them. */
 export function fileAdapter(read: readonly LoraLayer[]): FileAdapter {
   const stored = withOneRank(read);
   return {
@@ -85,13 +84,15 @@ export function fileAdapter(read: readonly LoraLayer[]): FileAdapter {
  * Returns the parameters of an adapter by the names and in the layouts of a network's inputs. The layer decides, not the rank
  * of the file's tensors: [rank, in] and [rank, in, 1, 1] are the same numbers, for a linear layer and for a 1 x 1 convolution.
  *
- * Errors: TRIB_LORA, which names up to six layers that the file lacks, or has in shapes for another layer.
+ * Errors: TRIB_LORA, which names up to six layers that the file lacks, or has in shapes for another layer; or layers of text
+ * encoders that the policy does not train.
  */
 export function adapterParameters(
   { stored }: Pick<FileAdapter, 'stored'>,
   adapters: readonly Adapter[],
   where: string,
 ): NamedArrays {
+  requireTrained(stored, adapters, where);
   const found = new Map(stored.map((layer) => [withoutComponent(layer.key), layer]));
   const faults = adapters.flatMap((adapter) => {
     const layer = found.get(adapter.layer);
@@ -136,11 +137,12 @@ function describe({ inFeatures, outFeatures, kernel }: Adapter): string {
 }
 
 /** Without the layers of a text encoder, pictures would differ from those that the adapter's maker saw. */
-function requireDenoiserLayers(layers: readonly LoraLayer[], where: string): void {
-  const others = layers.map(({ key }) => key).filter((key) => !isOfDenoiser(key));
+function requireTrained(stored: FileAdapter['stored'], adapters: readonly Adapter[], where: string): void {
+  const trained = new Set(adapters.map(({ layer }) => layer));
+  const others = stored.map(({ key }) => key).filter((key) => isOfTextEncoder(key) && !trained.has(key));
   if (others.length === 0) return;
   throw new TributaryError(
     'TRIB_LORA',
-    `${where}: expected only layers of the UNet, got ${others.length} of other components: ${someOf(others)}. Training changes the UNet alone: merge the file into its base and train that (tributary merge), or leave them out (tributary export --ignore-text-encoder).`,
+    `${where}: expected only layers that are trained, got ${others.length} of text encoders that are not: ${someOf(others)}. Name them in model.lora.textEncoder, merge the file into its base and train that (tributary merge), or leave them out (tributary export --ignore-text-encoder).`,
   );
 }

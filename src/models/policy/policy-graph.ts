@@ -51,7 +51,7 @@ const OBJECTIVE = 'objective';
 export interface PolicyGraph extends PolicyInputs {
   /**
    * Inputs: `sample` and `encoder_hidden_states` for all rows (unconditional, then conditional), `timestep`, the adapter
-   * (once more as `<reference>:<parameter>` for each of `ownReferences`), `advantage` and `weight` [M], and what
+   * (once more as `<reference>:<parameter>` for each of `ownReferences`, and see `textInputs`), `advantage` and `weight` [M], and what
    * the kind of surrogate reads; in half precision `lossScale`. Outputs: `loss`, `gradient:<parameter>`, which in half
    * precision is that of the loss times `lossScale`, and the diagnostics of the kind.
    */
@@ -62,6 +62,11 @@ export interface PolicyGraph extends PolicyInputs {
   readonly references: readonly ReferencePolicy[];
   /** The references with parameters of their own, `<reference>:<parameter>`. */
   readonly ownReferences: readonly ReferencePolicy[];
+  /**
+   * The inputs that text encoders give, where these are trained: their gradients are outputs too, and every reference has
+   * its own, `<reference>:<input>`. Else none.
+   */
+  readonly textInputs: readonly string[];
 }
 
 /** Derives the graph. The loss is Σ weight · surrogate; weights of 1 / (rows of an update) make it their mean. */
@@ -82,13 +87,14 @@ export async function buildPolicyGraph(
   const opened = openPolicyNetwork(model, denoiser, settings.lora, 'beside');
   const { graph: adapted, component, adapters, weights } = opened;
   const parameters = parameterNames(opened);
+  const textInputs = textInputsOf(pipeline, settings.lora);
   // The frozen model is the same graph without adapter; the old policy, and the one that the run started from, are the same
   // graph with other weights in it.
   const ownReferences = references.filter((one) => one === 'old' || settings.reference === 'start');
   const addTo = (graph: Graph, reference: ReferencePolicy) =>
     ownReferences.includes(reference)
-      ? addReference(graph, adapted, reference, parameters)
-      : addReference(graph, model, reference);
+      ? addReference(graph, adapted, reference, [...parameters, ...textInputs])
+      : addReference(graph, model, reference, textInputs);
   const lowered = lowerForTraining(references.reduce(addTo, adapted));
   const g = GraphBuilder.from(differentiable(lowered, settings));
   const network = new Set(g.nodes);
@@ -107,7 +113,7 @@ export async function buildPolicyGraph(
   });
   const derived = inSource(settings.surrogate, modelPath, () =>
     gradientOutputs(engine, g, loss, {
-      parameters: parameters.map((name) => g.value(name)),
+      parameters: [...parameters, ...textInputs].map((name) => g.value(name)),
       segmentOf: segmentsOf(g, settings.gradientCheckpointing, denoiser),
       seed: isHalf ? g.input(LOSS_SCALE, 'float32', []) : undefined,
     }),
@@ -118,7 +124,19 @@ export async function buildPolicyGraph(
   const graph = isHalf
     ? toHalfPrecision(built, { constants: halfConstants(modelPath), isNetwork })
     : withCheaperConvolutions(writeNodes(built));
-  return { graph, gradients: derived, component, adapters, weights, surrogate, references, ownReferences };
+  const inputs = { component, adapters, weights, textInputs };
+  return { graph, gradients: derived, ...inputs, surrogate, references, ownReferences };
+}
+
+/** The inputs of the denoiser that come out of text encoders. */
+function textInputsOf(
+  { folder, embedsShape }: Pick<Pipeline, 'folder' | 'embedsShape'>,
+  lora: PolicyGraphSettings['lora'],
+): readonly string[] {
+  if (lora?.textEncoder === undefined) return [];
+  const { family, config } = folder.denoiser;
+  const inputs = Object.entries(family.conditioning(config, embedsShape));
+  return inputs.flatMap(([name, { from }]) => (from === 'tokens' || from === 'pooled' ? [name] : []));
 }
 
 /** The network in the form that is differentiated; `writeNodes` undoes the nodes of our own in it. */

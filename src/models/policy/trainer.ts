@@ -18,6 +18,7 @@ import type { Pipeline } from '../pipeline/pipeline.js';
 import type { PolicyGraph } from './policy-graph.js';
 import { push, type ReplayBuffer } from './replay-buffer.js';
 import { type StepPlan, transitionsOf, transitionUnits } from './step-rows.js';
+import type { TextPolicy } from './text-policy.js';
 import type { TrainerSettings } from './trainer-settings.js';
 import type { RowUnit, TrainingSample } from './training-rows.js';
 import { openTrainingRuns, type TrainingRuns } from './training-runs.js';
@@ -76,19 +77,23 @@ export interface Trainer {
   release(): Promise<void>;
 }
 
-/** Compiles the training graph and returns a trainer over it. `baseline` is subtracted from what a step earned. */
+/**
+ * Compiles the training graph and returns a trainer over it. `baseline` is subtracted from what a step earned; `text` is there
+ * where text encoders are trained.
+ */
 export async function createTrainer(parts: {
   readonly engine: Engine;
   readonly pipeline: Pipeline;
   readonly policyGraph: PolicyGraph;
   readonly settings: TrainerSettings;
   readonly baseline?: ValueBaseline | null;
+  readonly text?: TextPolicy | null;
 }): Promise<Trainer> {
-  const { engine, pipeline, policyGraph, settings, baseline = null } = parts;
-  const { surrogate, adapters } = policyGraph;
+  const { engine, pipeline, policyGraph, settings, baseline = null, text = null } = parts;
+  const { surrogate } = policyGraph;
   const { updates } = settings;
-  const runs = await openTrainingRuns(engine, pipeline, policyGraph, settings);
-  const slow = new Set(adapters.map(({ inputA }) => inputA));
+  const runs = await openTrainingRuns(engine, pipeline, policyGraph, settings, text);
+  const slow = new Set([...policyGraph.adapters, ...(text?.adapters ?? [])].map(({ inputA }) => inputA));
   const learningRateScale = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
 
   return {

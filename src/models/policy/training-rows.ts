@@ -73,6 +73,19 @@ export function arrange(units: readonly RowUnit[], size: number): TrainingRow[] 
   });
 }
 
+/** The prompts of the network's rows: with guidance, first what it leads away from, then those of the rows. */
+export function promptsOfRows(
+  { negativePrompt: common }: Pick<Pipeline, 'negativePrompt'>,
+  rows: readonly TrainingRow[],
+  guided: boolean,
+): readonly string[] {
+  const negatives = guided ? rows.map(({ negativePrompt = common }) => negativePrompt) : [];
+  return [...negatives, ...rows.map(({ prompt }) => prompt)];
+}
+
+/** Embeddings of prompts by whom they are for: the policy, '', or a reference. */
+export type RowTexts = Readonly<Record<string, (prompt: string) => Promise<Float32Array>>>;
+
 /**
  * Returns the feeds of one run. With guidance the unconditional rows come first.
  *
@@ -83,17 +96,20 @@ export async function rowFeeds(
   rows: readonly TrainingRow[],
   inputs: readonly Port[],
   guidanceScale: number,
+  texts: RowTexts = { '': pipeline.embedPrompt },
 ): Promise<Tensors> {
   const guided = pipeline.usesGuidance(guidanceScale);
   const size = rows.length;
   const latents = rows.map((row) => row.latents());
-  const embeds = await Promise.all(rows.map(({ prompt }) => pipeline.embedPrompt(prompt)));
-  const negatives = guided
-    ? await Promise.all(rows.map(({ negativePrompt }) => pipeline.embedNegative(negativePrompt)))
-    : [];
+  const prompts = promptsOfRows(pipeline, rows, guided);
+  const conditioning: Record<string, Tensors[string]> = {};
+  for (const [reader, embed] of Object.entries(texts)) {
+    const inputs = pipeline.conditioning(await Promise.all(prompts.map(embed)), guidanceScale);
+    const prefix = reader === '' ? '' : `${reader}:`;
+    for (const [name, tensor] of Object.entries(inputs)) conditioning[`${prefix}${name}`] = tensor;
+  }
   const twice = <Value>(values: readonly Value[]) => (guided ? [...values, ...values] : values);
   const timesteps = twice(rows.map(({ timestep }) => timestep));
-  const conditioning = pipeline.conditioning([...negatives, ...embeds], guidanceScale);
   const stack = (parts: readonly Float32Array[]) =>
     float32(concat(parts, elementCount(pipeline.latentShape)), [parts.length, ...pipeline.latentShape]);
   const column = (values: readonly number[]) => float32(values, [size]);

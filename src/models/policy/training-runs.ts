@@ -10,9 +10,18 @@ import type { NamedArrays } from '../optimizers/adamw.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { float32, float32Data } from '../tensor.js';
 import { LOSS_SCALE, type PolicyGraph } from './policy-graph.js';
+import type { TextPolicy } from './text-policy.js';
 import type { TrainerSettings } from './trainer-settings.js';
-import { arrange, minibatches, type RowUnit, rowFeeds, type TrainingRow } from './training-rows.js';
+import {
+  arrange,
+  minibatches,
+  type RowTexts,
+  type RowUnit,
+  rowFeeds,
+  type TrainingRow,
+} from './training-rows.js';
 import type { TrainingStatisticsCollector } from './training-statistics.js';
+import { openUpdateTexts, type UpdateTexts } from './update-texts.js';
 
 /** One that is computed, and one whose rows are made in the meantime. */
 const RUNS_PER_SHARD = 2;
@@ -53,12 +62,13 @@ interface Run {
   readonly outputs: Tensors;
 }
 
-/** Compiles the training graph. */
+/** Compiles the training graph. `text` is released with it. */
 export async function openTrainingRuns(
   engine: Engine,
   pipeline: Pipeline,
   policyGraph: PolicyGraph,
   { lora, guidanceScale, minibatchSize }: TrainerSettings,
+  text: TextPolicy | null,
 ): Promise<TrainingRuns> {
   const { graph, gradients, ownReferences } = policyGraph;
   const executable = await compileGraph(engine, graph, { label: 'training graph', gradients });
@@ -69,8 +79,22 @@ export async function openTrainingRuns(
   const isScaled = executable.inputs.some(({ name }) => name === LOSS_SCALE);
   const oneTimestepARun = rowInputs.find(({ name }) => name === 'timestep')?.shape.length === 0;
 
-  function heldFeeds({ parameters, old, start, scale }: HeldPolicy): Tensors {
-    const of = { old, pretrained: start ?? parameters };
+  const guided = pipeline.usesGuidance(guidanceScale);
+  const byReader = ({ parameters, old, start }: HeldPolicy) => ({
+    '': parameters,
+    ...{ old, pretrained: start ?? parameters },
+  });
+
+  /** Null where the text encoders are frozen. */
+  async function openTexts(units: readonly RowUnit[], policy: HeldPolicy): Promise<UpdateTexts | null> {
+    if (!text) return null;
+    const parts = { pipeline, policyGraph, text, guided };
+    return openUpdateTexts(parts, units, (reader) => byReader(policy)[reader]);
+  }
+
+  function heldFeeds(policy: HeldPolicy): Tensors {
+    const { parameters, scale } = policy;
+    const of = byReader(policy);
     const ownFeeds = ownReferences.flatMap((reference) =>
       Object.entries(policyFeeds(policyGraph, of[reference], lora)).map(
         ([name, tensor]) => [`${reference}:${name}`, tensor] as const,
@@ -84,11 +108,15 @@ export async function openTrainingRuns(
   }
 
   /** Runs in the order of the rows, which fixes the order of all sums; `shards` of them are computed side by side. */
-  function runs(units: readonly RowUnit[], signal?: AbortSignal): AsyncGenerator<Run> {
+  function runs(
+    units: readonly RowUnit[],
+    texts: RowTexts | undefined,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Run> {
     const atOnce = RUNS_PER_SHARD * executable.shards;
     return inOrder(minibatches(units, minibatchSize, oneTimestepARun), atOnce, async (minibatch) => {
       const rows = arrange(minibatch, minibatchSize);
-      const feeds = await rowFeeds(pipeline, rows, rowInputs, guidanceScale);
+      const feeds = await rowFeeds(pipeline, rows, rowInputs, guidanceScale, texts);
       const outputs = await executable.run(feeds, { signal, transfer: true });
       return { numUnits: minibatch.length, rows, outputs };
     });
@@ -101,9 +129,10 @@ export async function openTrainingRuns(
     isScaled,
     async sumGradients(units, policy, statistics, signal) {
       await executable.hold(heldFeeds(policy));
+      const texts = await openTexts(units, policy);
       const sums: Record<string, Float64Array> = {};
       let loss = 0;
-      for await (const { rows, outputs } of runs(units, signal)) {
+      for await (const { rows, outputs } of runs(units, texts?.texts, signal)) {
         loss += at(float32Data(outputs.loss, 'loss'), 0);
         statistics.addRows(rows, {
           ratios: outputs.ratio && float32Data(outputs.ratio, 'ratio'),
@@ -120,17 +149,27 @@ export async function openTrainingRuns(
           }
         }
         statistics.addRun(rows, Math.sqrt(squaredNorm) / policy.scale);
+        texts?.add(rows, outputs);
       }
       const unscale = (name: string) => Float32Array.from(named(sums, name), (value) => value / policy.scale);
-      return { loss, gradients: Object.fromEntries(parameterNames.map((name) => [name, unscale(name)])) };
+      const ofDenoiser = parameterNames.map((name) => [name, unscale(name)] as const);
+      return {
+        loss,
+        gradients: { ...Object.fromEntries(ofDenoiser), ...(await texts?.gradients(policy.scale)) },
+      };
     },
     async logRatios(units, parameters, signal) {
-      await executable.hold(heldFeeds({ parameters, old: parameters, start: parameters, scale: 1 }));
+      const policy = { parameters, old: parameters, start: parameters, scale: 1 };
+      await executable.hold(heldFeeds(policy));
+      const texts = await openTexts(units, policy);
       const logRatios: number[] = [];
-      for await (const { numUnits, outputs } of runs(units, signal))
+      for await (const { numUnits, outputs } of runs(units, texts?.texts, signal))
         logRatios.push(...float32Data(outputs.ratio, 'ratio').subarray(0, numUnits).map(Math.log));
       return Float32Array.from(logRatios);
     },
-    release: () => executable.release(),
+    async release() {
+      await executable.release();
+      await text?.release();
+    },
   };
 }

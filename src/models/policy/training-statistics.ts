@@ -12,8 +12,8 @@ export interface TrainingStatistics {
   /** Mean of the updates' L2 norms of all gradients together, before clipping. */
   readonly gradNorm: number;
   /**
-   * By sampler step, 0 the noisiest, the root mean square of the gradient norms of single runs of the training graph, weights
-   * of the loss included: how much each step adds to the gradient. Null if no run held rows of that step alone.
+   * By sampler step, 0 the noisiest, the root mean square of the denoiser's gradient norms in single runs of the training graph,
+   * weights of the loss included: how much each step adds to the gradient. Null if no run held rows of that step alone.
    */
   readonly gradNormByStep: readonly (number | null)[];
   /** Share of (sample, step) rows whose ratio lay outside the clip range; 0 where the surrogate clips nothing. */

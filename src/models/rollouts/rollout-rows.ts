@@ -21,11 +21,11 @@ interface Rows {
 
 /** Gathers the prompt embeddings of all rows. */
 export async function embedRows(pipeline: Pipeline, owners: readonly RowOwner[]): Promise<Rows> {
-  const { length } = await pipeline.embedNegative();
+  const { length } = await pipeline.embedPrompt(pipeline.negativePrompt);
   const unconditional = new Float32Array(owners.length * length);
   const conditional = new Float32Array(owners.length * length);
-  for (const [row, { prompt, negativePrompt }] of owners.entries()) {
-    unconditional.set(await pipeline.embedNegative(negativePrompt), row * length);
+  for (const [row, { prompt, negativePrompt = pipeline.negativePrompt }] of owners.entries()) {
+    unconditional.set(await pipeline.embedPrompt(negativePrompt), row * length);
     conditional.set(await pipeline.embedPrompt(prompt), row * length);
   }
   return { owners, unconditional, conditional };

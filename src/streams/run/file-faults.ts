@@ -7,6 +7,7 @@ import { noPipelineFault, requireNoOther } from '../../models/pipeline/no-pipeli
 import { sizedFolder } from '../../models/pipeline/picture-size.js';
 import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
 import { readPipelineScheduler, readPipelineTokenizer } from '../../models/pipeline/pipeline-index.js';
+import { notAdapted } from '../../models/pipeline/text-encoder.js';
 import { sizeOf } from '../config/resolved/size-of.js';
 import { findStage } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
@@ -107,6 +108,14 @@ function requireReadable(config: ResolvedConfig | undefined, check: PromptContex
   }
 }
 
+/** Text encoders that are trained must be such as can be. Errors: TRIB_LORA, naming the first that is not. */
+async function requireAdaptableTexts(path: string, config: ResolvedConfig | undefined): Promise<void> {
+  if (config?.model.train !== 'adapter' || config.model.lora.textEncoder === undefined) return;
+  const { textEncoders } = await readPipelineFolder(path);
+  const frozen = textEncoders.find(({ architecture }) => architecture === null);
+  if (frozen) throw notAdapted(frozen.modelPath);
+}
+
 /** What can be read without running it: prompts, the index of a pipeline with its scheduler and words, where an adapter is. */
 async function contentFault(
   path: Path,
@@ -122,6 +131,7 @@ async function contentFault(
       await readPipelineTokenizer(name);
       await requireFittingModel(name, config);
       requireReadable(config, check);
+      await requireAdaptableTexts(name, config);
     }
     if (field === 'startFrom' && config) await requireStart(name, loraOf(config));
     else if (field === 'startFrom') await adapterPathOf(name);

@@ -11,7 +11,7 @@ import {
 } from '../../../src/models/adapters/lora-file.js';
 import type { LoraLayer } from '../../../src/models/adapters/lora-layer.js';
 import { decodeSafetensors, encodeSafetensors } from '../../../src/models/files/safetensors.js';
-import { decodePolicy } from '../../../src/models/policy/policy-file.js';
+import { decodePolicy, policyParameters } from '../../../src/models/policy/policy-file.js';
 import { randomTensor } from '../../fixtures/run-model.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { writeTinyPipeline } from '../../fixtures/tiny-pipeline.js';
@@ -143,8 +143,9 @@ describe('tributary export and merge', () => {
     const command = ['export', adapter, '--ignore-text-encoder', '--dtype', 'fp32', '--out', out];
     expect(await callCli(command)).toMatchObject({ code: 0, stderr: '' });
     expect(decodeLoraFile(await readFile(out), out)).toEqual(LAYERS);
-    expect(() => decodePolicy(bytes, 'file')).toThrow(
-      'file: expected only layers of the UNet, got 1 of other components: "text_encoder.text_model.encoder.layers.0.mlp.fc1". Training changes the UNet alone: merge the file into its base and train that (tributary merge)',
+    const untrained = { component: 'unet', adapters: [], weights: [] };
+    expect(() => policyParameters(decodePolicy(bytes, 'file'), untrained, 'file')).toThrow(
+      'file: expected only layers that are trained, got 1 of text encoders that are not: "text_encoder.text_model.encoder.layers.0.mlp.fc1". Name them in model.lora.textEncoder, merge the file into its base and train that (tributary merge)',
     );
     const pipeline = join(folder, 'base');
     await writeTinyPipeline(pipeline);

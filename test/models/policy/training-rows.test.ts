@@ -87,7 +87,7 @@ describe('rowFeeds', () => {
     latentShape: [2, 1, 1],
     embedsShape: [1, 2],
     embedPrompt: async (prompt: string) => Float32Array.of(prompt.length, 9),
-    embedNegative: async (prompt = '') => Float32Array.of(prompt.length, 9),
+    negativePrompt: '',
     conditioning: createConditioning(
       { encoder_hidden_states: { shape: [1, 2], from: 'tokens' } },
       [1, 2],

@@ -27,6 +27,8 @@ export interface LoraSettings {
   readonly pattern: string;
   readonly rank: number;
   readonly alpha: number;
+  /** Matches names of such nodes in CLIP text encoders, e.g. `self_attn/(q|k|v|out)_proj`; absent: they stay frozen. */
+  readonly textEncoder?: string | undefined;
   /** The layers of an existing adapter, which take the place of the pattern. */
   readonly layers?: readonly string[];
   /** Whether a network without any such layer is taken as it is, as where pictures are drawn without an adapter. */
@@ -39,10 +41,15 @@ export interface LoraOptions extends LoraSettings {
    * are the same function up to rounding.
    */
   readonly form: 'beside' | 'folded';
+  /** That of a text encoder, such as `text_encoder_2`, with which the names of its layers begin; absent for the denoiser. */
+  readonly component?: string;
 }
 
 export interface Adapter {
-  /** Name of the layer in diffusers, e.g. `down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q`. */
+  /**
+   * Name of the layer in diffusers, e.g. `down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q`; that of a text encoder
+   * with its component, e.g. `text_encoder.text_model.encoder.layers.0.self_attn.q_proj`.
+   */
   readonly layer: string;
   readonly inFeatures: number;
   readonly outFeatures: number;
@@ -163,7 +170,8 @@ function adapt(g: GraphBuilder, node: Node, options: LoraOptions): Adapter {
   const bias = node.inputs[2];
   const [y] = node.outputs as [Value];
   const size = layerSize(node, weight.shape);
-  const layer = layerName(node.name);
+  const ownName = layerName(node.name);
+  const layer = options.component === undefined ? ownName : `${options.component}.${ownName}`;
   const shapes = adapterShapes(size, options.rank);
   const a = g.input(`${layer}.lora_A`, 'float32', shapes.a);
   const b = g.input(`${layer}.lora_B`, 'float32', shapes.b);

@@ -15,6 +15,15 @@ const loraPlusHasAnAdapter: ConfigRule = (config) => {
   ];
 };
 
+/** With all weights of the UNet, `lora` is ignored; text encoders that someone wants trained would not be, without a word. */
+const textsAreAdapted: ConfigRule = ({ model }) => {
+  if (model.train !== 'full' || model.lora.textEncoder === undefined) return [];
+  const expected = 'none with model.train: full, which trains the weights of the UNet alone';
+  const nextStep = 'Leave it out, or train an adapter.';
+  const said = { expected, got: JSON.stringify(model.lora.textEncoder), nextStep };
+  return [contradiction(['model', 'lora', 'textEncoder'], said, [['model', 'train']])];
+};
+
 /** Recomputation is part of this program's backward graph; a tape keeps everything anyway. */
 const checkpointingHasABackwardGraph: ConfigRule = (config) => {
   const trainer = findStage(config, 'trainer');
@@ -54,5 +63,6 @@ const tfjsIsSingle: ConfigRule = ({ model, engine }) => {
 export const TRAINER_RULES: readonly ConfigRule[] = [
   tfjsIsSingle,
   loraPlusHasAnAdapter,
+  textsAreAdapted,
   checkpointingHasABackwardGraph,
 ];

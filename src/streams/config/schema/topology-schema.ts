@@ -39,6 +39,11 @@ const model = section({
       .describe(
         'Linear layers and convolutions whose node name matches get an adapter. The default is every attention projection; `|ff/net` adds the feed-forward layers, `|resnets` the residual blocks with their convolutions.',
       ),
+    textEncoder: pattern('a regular expression')
+      .optional()
+      .describe(
+        'Linear layers of the CLIP text encoders whose node name matches get an adapter too, of the same rank and alpha, and are trained with the UNet: `self_attn/(q|k|v|out)_proj` as the scripts of diffusers do, with `|mlp/fc` as those of kohya. It needs the model in the layout of diffusers or in one file. What a KL compares with keeps the frozen encoders. Default: the text encoders stay frozen.',
+      ),
     rank: integer(1, 1024)
       .default(4)
       .describe('Rank of the adapter. A higher rank can change more; memory and time grow in proportion.'),

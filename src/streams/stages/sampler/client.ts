@@ -99,7 +99,7 @@ export async function startSampler(
     thread.call.open({
       engine: engineOf(config, 'sampler'),
       pipeline: config.model.pipeline,
-      lora: lora && { ...lora, isOptional: adapters !== undefined },
+      lora: lora && (adapters ? { ...lora, isOptional: true, textEncoder: undefined } : lora),
       adapters: adapters ?? NO_ADAPTERS,
       precision: config.model.precision,
       sampler: samplerSettings(config),

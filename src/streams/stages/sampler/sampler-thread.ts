@@ -139,10 +139,10 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   if (settings.precision === 'float16') await requireHalf(engine);
   const { sampler, trainedSteps } = settings;
   const { policy, changes, where, warnings } = await readAdapters(settings.adapters);
-  const pipeline = await openPipeline(engine, settings.pipeline, { ...settings, changes });
+  const lora = policy ? loraFor(policy) : settings.lora;
+  const pipeline = await openPipeline(engine, settings.pipeline, { ...settings, changes, lora });
   if (sampler.forkPlan === 'module' && sampler.forkModule)
     await requireOwnEntry('fork plan', sampler.forkModule);
-  const lora = policy ? loraFor(policy) : settings.lora;
   const rows = denoiserRows(pipeline, sampler, trainedSteps);
   const { precision, chunkSize } = settings;
   const denoiser = await openDenoiser(engine, pipeline, { lora, rows, precision, chunkSize });
@@ -170,11 +170,14 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
           ...{ lora, precision, chunkSize },
           rows: denoiserRows(sized, evaluation, []),
         });
+  const { component, weights } = denoiser;
+  const inputs = { component, weights, adapters: [...denoiser.adapters, ...pipeline.textAdapters] };
   return {
     engine,
     denoiser,
+    inputs,
     lora,
-    fileParameters: policy && policyParameters(policy, denoiser, where),
+    fileParameters: policy && policyParameters(policy, inputs, where),
     warnings,
     pipeline,
     samplerSettings: sampler,
@@ -267,22 +270,23 @@ function promptFault({
 
 const service: SamplerService = {
   async open(settings) {
-    const { denoiser, lora, corrections, ...rest } = await opened.open(settings);
+    const { denoiser, inputs, lora, corrections, ...rest } = await opened.open(settings);
     const { imageShape, evaluationShape, evaluationBatch, fileParameters, warnings } = rest;
     const { provider, sessionThreads, fallbacks } = denoiser;
-    const baseParameters = startingPolicy(denoiser, lora, settings.sampler.seed);
+    const baseParameters = startingPolicy(inputs, lora, settings.sampler.seed);
     return {
       ...{ provider, sessionThreads, fallbacks, corrections },
       ...{ imageShape, evaluationShape, evaluationBatch, baseParameters, fileParameters, warnings },
     };
   },
   async usePolicy(parameters) {
-    const { denoiser, ofEvaluation } = opened.value();
+    const { denoiser, ofEvaluation, pipeline } = opened.value();
+    await pipeline.usePolicy(parameters);
     await denoiser.usePolicy(parameters);
     if (ofEvaluation !== denoiser) await ofEvaluation.usePolicy(parameters);
   },
   readPolicy: async ({ bytes, where }) =>
-    policyParameters(decodePolicy(bytes, where), opened.value().denoiser, where),
+    policyParameters(decodePolicy(bytes, where), opened.value().inputs, where),
   checkPrompts: async (prompts) => prompts.map(promptFault),
   rollout: async ({ requests, trainedSteps }, signal) =>
     opened.value().sampler.rollout(requests, trainedSteps, signal),

@@ -1,4 +1,5 @@
 import { TributaryError } from '../../../errors.js';
+import { isOfTextEncoder } from '../../../models/adapters/component-names.js';
 import { someOf } from '../../../models/adapters/lora-layer.js';
 import type { LoraSettings } from '../../../models/graph/weights/lora.js';
 import { policyFeeds } from '../../../models/graph/weights/policy-feeds.js';
@@ -42,13 +43,15 @@ function requireFit(policy: ReadPolicy, { adapters }: PolicyInputs, lora: LoraSe
   const { layers } = adapter;
   const adapted = adapters.map(({ layer }) => layer);
   const missing = adapted.filter((layer) => !layers.includes(layer));
-  const surplus = layers.filter((layer) => !adapted.includes(layer));
+  // Those of text encoders have a message of their own: see `adapterParameters`.
+  const surplus = layers.filter((layer) => !adapted.includes(layer) && !isOfTextEncoder(layer));
   if (missing.length > 0 || surplus.length > 0) {
     const got = [
       ...(missing.length > 0 ? [`none for ${someOf(missing)}`] : []),
       ...(surplus.length > 0 ? [`some for ${someOf(surplus)} beside`] : []),
     ].join(', ');
-    const expected = 'weights for the layers that model.lora.pattern names';
+    const fields = `model.lora.pattern ${adapted.some(isOfTextEncoder) ? 'and model.lora.textEncoder name' : 'names'}`;
+    const expected = `weights for the layers that ${fields}`;
     throw fault(path, expected, got, 'Use the pattern and the base model that the adapter was trained with.');
   }
   requireScale(policy, lora);

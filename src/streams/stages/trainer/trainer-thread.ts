@@ -19,6 +19,7 @@ import {
 } from '../../../models/policy/policy-file.js';
 import { buildPolicyGraph } from '../../../models/policy/policy-graph.js';
 import { decodeReplayBuffer, encodeReplayBuffer } from '../../../models/policy/replay-buffer-file.js';
+import { openTextPolicy } from '../../../models/policy/text-policy.js';
 import { createTrainer, type PolicyState, type RoundOfSamples } from '../../../models/policy/trainer.js';
 import type { TrainerSettings } from '../../../models/policy/trainer-settings.js';
 import type { TrainingStatistics } from '../../../models/policy/training-statistics.js';
@@ -96,7 +97,8 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
   if (trainerSettings.precision === 'float16') await requireHalf(engine);
   const { seed, sampling, surrogate } = trainerSettings;
   if (surrogate.type === 'module') await requireOwnEntry('surrogate', surrogate);
-  const pipeline = await openPipeline(engine, settings.pipeline, settings);
+  // Its text encoders stay frozen: they are the reference's, and the value network's.
+  const pipeline = await openPipeline(engine, settings.pipeline, { ...settings, lora: null });
   const policyGraph = await buildPolicyGraph(engine, pipeline, trainerSettings);
   const latentSize = elementCount(pipeline.latentShape);
   const baseline =
@@ -111,8 +113,11 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
       { ...settings.value, seed },
       async (prompt) => (await pipeline.embedPrompt(prompt)).subarray(0, elementCount(pipeline.embedsShape)),
     ));
-  const trainer = await createTrainer({ engine, pipeline, policyGraph, settings: trainerSettings, baseline });
-  const { component, adapters, weights } = policyGraph;
+  const text = await openTextPolicy(engine, pipeline, lora);
+  const parts = { engine, pipeline, policyGraph, settings: trainerSettings, baseline, text };
+  const trainer = await createTrainer(parts);
+  const { component, weights } = policyGraph;
+  const adapters = [...policyGraph.adapters, ...(text?.adapters ?? [])];
   const inputs = { component, adapters, weights };
   const { parameters, warnings } =
     settings.startFrom === null

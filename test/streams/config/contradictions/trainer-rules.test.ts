@@ -23,6 +23,15 @@ describe('TRAINER_RULES', () => {
       ],
     ],
     [
+      'text encoders to adapt where all weights of the UNet are trained',
+      'train: full, lora: { textEncoder: q_proj }',
+      '',
+      {},
+      [
+        'a.yaml:2:69 model.lora.textEncoder: expected none with model.train: full, which trains the weights of the UNet alone, got "q_proj". Leave it out, or train an adapter.',
+      ],
+    ],
+    [
       'blocks that a tape would keep anyway',
       '',
       'trainer: tfjs',
