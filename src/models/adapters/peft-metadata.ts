@@ -24,7 +24,9 @@ export function peftMetadata(layers: readonly LoraLayer[]): string {
   for (const component of [...components.keys()].sort()) {
     const own = components.get(component) as LoraLayer[];
     const first = at(own, 0);
-    const path = ({ key }: LoraLayer) => key.slice(component.length + 1);
+    // Text encoders of transformers 5 may lack `text_model`. diffusers corrects the names of tensors and not these, for which
+    // PEFT takes the ends of paths.
+    const path = ({ key }: LoraLayer) => key.slice(component.length + 1).replace(/^text_model\./, '');
     const others = (value: (layer: LoraLayer) => number) =>
       Object.fromEntries(
         own.flatMap((layer) => (value(layer) === value(first) ? [] : [[path(layer), value(layer)]])),

@@ -57,6 +57,20 @@ describe('encodeLoraFile', () => {
     expect(decodeLoraFile(bytes, 'file')).toEqual(LAYERS);
   });
 
+  test('should name modules of text encoders so that they have these ends with any transformers', () => {
+    const [one, other] = ['q', 'k'].map((name) => `encoder.layers.0.self_attn.${name}_proj`);
+    const key = (path: string | undefined) => `text_encoder.text_model.${path}`;
+    const layers = [layer(key(other), 2), layer(key(one), 2, 5)];
+    const bytes = encodeLoraFile(layers);
+    const { tensors, metadata } = decodeSafetensors(bytes, 'file');
+    expect([...tensors.keys()]).toContain(`${key(one)}.lora_A.weight`);
+    expect(JSON.parse(metadata.lora_adapter_metadata ?? '')).toMatchObject({
+      'text_encoder.target_modules': [other, one],
+      'text_encoder.alpha_pattern': { [one ?? '']: 5 },
+    });
+    expect(decodeLoraFile(bytes, 'file')).toEqual(layers);
+  });
+
   test('should name ranks and alphas that differ as PEFT does, and read them back', () => {
     const layers = [layer('unet.a', 2), layer('unet.b', 4, 1), layer('text_encoder.c', 3, 6)];
     const bytes = encodeLoraFile(layers);
