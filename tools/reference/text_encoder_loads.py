@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 FOLDER = pathlib.Path(__file__).resolve().parents[2]
 RANK, ALPHA = 2, 3
 SETTINGS = [
-    "engine.threads=1",
+    "engine={threads: 1, providers: [cpu]}",
     "model.lora=%s" % json.dumps(dict(pattern="attn2/to_[kv]|resnets", textEncoder="self_attn/(q|k|v|out)_proj|mlp/fc", rank=RANK, alpha=ALPHA)),
     "stages.prompts.groupsPerRound=2",
     "stages.prompts.numRounds=1",
@@ -81,7 +81,10 @@ def outputs_of(pipeline):
 
 
 def check(name, folder):
-    pairs = [word for setting in [f"model.pipeline={FOLDER}/test/fixtures/stable-diffusion/{name}", *SETTINGS] for word in ("--set", setting)]
+    prompts = folder / "prompts.txt"
+    prompts.write_text("a photo of the cat\n")
+    places = [f"model.pipeline={FOLDER}/test/fixtures/stable-diffusion/{name}", *(f"stages.prompts.{key}={prompts}" for key in ("train", "heldOut"))]
+    pairs = [word for setting in [*places, *SETTINGS] for word in ("--set", setting)]
     run = folder / name
     tributary("run", "config/sd15-ddpo-compressibility.yaml", "--run-dir", run, *pairs)
     written = run / "pytorch_lora_weights.safetensors"
