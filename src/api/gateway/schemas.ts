@@ -69,6 +69,7 @@ const STATES = [
   'trained',
   'expired',
   'stale',
+  'lost',
   'failed',
 ] as const satisfies readonly GroupState[];
 

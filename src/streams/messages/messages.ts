@@ -56,6 +56,17 @@ export interface Progress {
   readonly schedulePosition?: number;
   /** SHA-256 of the trainer's training prompts; absent if the writer does not say. */
   readonly trainPrompts?: string;
+  /** The newest closed rounds that lack some of their groups, where a gateway has to tell people; absent if there are none. */
+  readonly partialRounds?: readonly PartialRound[];
+}
+
+/** What became of the groups of a round that not all of them are trained in. Those in neither list were late, or lost. */
+export interface PartialRound {
+  readonly round: number;
+  /** Ids of the tickets that are trained on. */
+  readonly trained: readonly string[];
+  /** Ids of those that were too old when the round began. */
+  readonly stale: readonly string[];
 }
 
 /** Pictures of a group, each [3, H, W] in [-1, 1]. */

@@ -17,6 +17,7 @@ import { openPromotionGate, type PromotionGate } from '../promotion/promotion-ga
 import { trainingFingerprint } from '../prompt-files/prompt-fingerprint.js';
 import type { MessageOperator } from '../stages/operator/load-operator.js';
 import { openPromptSource } from '../stages/prompts/open-prompt-source.js';
+import { PartialRounds } from '../stages/shared/partial-rounds.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import { type OpenTransport, openTransport } from '../transport/open-transport.js';
 import { BetweenRounds } from './after-round.js';
@@ -114,7 +115,7 @@ async function train(training: Training): Promise<void> {
   const logged = runDirectory.history.filter((line) => line.kind !== 'alarm');
   const guards = watchGuards(config.guards, opened.base, logged);
   const context = await contextOf(training, guards);
-  const { control, trainPrompts } = context;
+  const { control, trainPrompts, partialRounds } = context;
   const gate = await openGate(config, opened, context.canceling);
   const canary = await openComparison(config, opened);
   const between = new BetweenRounds({ context, run: opened, runDirectory, guards, positions, gate, canary });
@@ -149,7 +150,9 @@ async function train(training: Training): Promise<void> {
   const publishProgress = (round: number, isOver: boolean) =>
     transport.publish('progress', {
       key: RUN_KEY,
-      message: progressAt(config, round, { isOver, position: control.position(), trainPrompts }),
+      message: progressAt(config, round, {
+        ...{ isOver, position: control.position(), trainPrompts, partialRounds: partialRounds?.list },
+      }),
     });
   try {
     await transport.publish('policy', {
@@ -175,12 +178,15 @@ async function contextOf(
   guards: GuardWatch,
 ): Promise<StageContext> {
   const control = await openRunControl(transport);
+  const told = findStage(config, 'gateway') && ((await transport.newest('progress'))?.partialRounds ?? []);
+  const { completeRounds } = opened;
   return {
     trainPrompts: trainingFingerprint(opened.prompts).sha256,
+    ...(told && { partialRounds: new PartialRounds(told.filter(({ round }) => round < completeRounds)) }),
     config,
     transport,
     control,
-    firstRound: opened.completeRounds,
+    firstRound: completeRounds,
     say,
     stopping: AbortSignal.any([signal, guards.stopping]),
     canceling: canceling.signal,

@@ -19,6 +19,8 @@ export function stateInWords(group: ServedGroup, verdict: Judgment | undefined):
       return 'Nobody chose in time; it is not trained.';
     case 'stale':
       return 'The model has moved on since; it is not trained.';
+    case 'lost':
+      return 'Its round was trained without it: it came too late, or was lost on the way.';
     case 'failed':
       return 'It was not drawn, or must not be shown.';
   }
@@ -44,6 +46,8 @@ export function badgeOf(group: ServedGroup, verdict: Judgment | undefined): Badg
       return { words: 'expired', tone: 'bad' };
     case 'stale':
       return { words: 'too old', tone: 'bad' };
+    case 'lost':
+      return { words: 'lost', tone: 'bad' };
     case 'failed':
       return { words: 'failed', tone: 'bad' };
   }

@@ -1,4 +1,4 @@
-import type { Progress } from '../../messages/messages.js';
+import type { PartialRound, Progress } from '../../messages/messages.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
 import { sharedConfig } from './shared-config.js';
 import { stageOf } from './stage-of.js';
@@ -12,13 +12,21 @@ interface ProgressState {
   readonly position?: number;
   /** SHA-256 of the training prompts of the trainer's file. */
   readonly trainPrompts?: string | undefined;
+  /** Rounds that lack some of their groups. */
+  readonly partialRounds?: readonly PartialRound[] | undefined;
 }
 
 /** Returns the progress of a run that has finished `round` rounds. */
 export function progressAt(
   config: ResolvedConfig,
   round: number,
-  { isOver = false, isNextClosed = false, position = round, trainPrompts }: ProgressState = {},
+  {
+    isOver = false,
+    isNextClosed = false,
+    position = round,
+    trainPrompts,
+    partialRounds = [],
+  }: ProgressState = {},
 ): Progress {
   const { groupsPerRound } = stageOf(config, 'prompts');
   return {
@@ -28,5 +36,6 @@ export function progressAt(
     sharedConfig: sharedConfig(config),
     ...(position !== round && { schedulePosition: position }),
     ...(trainPrompts !== undefined && { trainPrompts }),
+    ...(partialRounds.length > 0 && { partialRounds }),
   };
 }

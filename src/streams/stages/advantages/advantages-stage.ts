@@ -162,15 +162,15 @@ function bury({ transport }: StageContext, [rewards, fault]: RefusedRewards): Pr
 }
 
 async function send(
-  { transport, config, control, trainPrompts }: StageContext,
+  { transport, config, control, trainPrompts, partialRounds }: StageContext,
   closed: TrainableRound,
 ): Promise<void> {
   const { round, batch } = closed;
-  if (batch.statistics.lateGroups > 0) {
+  const isPartial = partialRounds?.close(closed) ?? false;
+  const isNextClosed = batch.statistics.lateGroups > 0;
+  if (isNextClosed || isPartial) {
     const message = progressAt(config, round, {
-      isNextClosed: true,
-      position: control.position(),
-      trainPrompts,
+      ...{ isNextClosed, position: control.position(), trainPrompts, partialRounds: partialRounds?.list },
     });
     await transport.publish('progress', { key: RUN_KEY, message });
   }

@@ -3,6 +3,7 @@
 import {
   concatMap,
   EMPTY,
+  firstValueFrom,
   from,
   ignoreElements,
   map,
@@ -44,7 +45,8 @@ interface PlacedGroup extends RolloutGroup<Trajectory> {
 
 /**
  * Gives the trajectories and rewards of a group when its ticket comes. A ticket of another source goes on to the samplers. A group
- * whose policy or interval has moved on is lost and counted as stale; so is one that has been trained, or is gone.
+ * whose policy or interval has moved on is lost and counted as stale; so is one that has been trained, or is gone. Every gateway
+ * learns of every place, also of one in a round that is over, so that each says the same of a group.
  *
  * Time: a ticket waits until this gateway has read of the decision, which another may have sent in. A group of a later round is
  * answered when that round begins, so that it is judged by the policy that it would train. Holds the groups in flight.
@@ -64,9 +66,11 @@ export function answerTickets(context: StageContext, { book, store, caughtUp }: 
       consumerGroup,
       maxInFlight,
       faultOf: groupFault(config),
+      takeFinished: (ticket) => firstValueFrom(decided(ticket).pipe(concatMap(() => learn(ticket)))),
     }).pipe(mergeMap((ticket) => decided(ticket).pipe(map(() => ticket)), maxInFlight));
   const decided = ({ sourceId = '' }: PromptTicket) =>
     caughtUp(idOf(sourceId), ({ state }) => state !== 'waiting');
+  const learn = (ticket: PromptTicket) => book.place(idOf(ticket.sourceId ?? ''), ticket);
   const place = async (ticket: PromptTicket): Promise<PlacedGroup[]> => {
     const { groupId: key, groupIndex: turn, round, sourceId = '' } = ticket;
     const id = idOf(sourceId);
@@ -76,10 +80,10 @@ export function answerTickets(context: StageContext, { book, store, caughtUp }: 
     }
     if (round < book.counts.round) {
       // It was closed by time while the ticket waited, and counts the group as late.
-      await book.lose(id);
+      await learn(ticket);
       return [];
     }
-    const refused = await book.assign(id, round);
+    const refused = await book.assign(id, ticket);
     if (refused !== null) {
       await lose({ groupId: key, round, reason: 'dropped', detail: refused });
       return [];
@@ -135,11 +139,9 @@ export function answerTickets(context: StageContext, { book, store, caughtUp }: 
     }),
     concatMap(answer),
   );
-  // What another gateway answers has its place here, too: people ask here, and what is trained must not be kept for ever.
+  // What another gateway answers has its place here, too.
   const isAlone = config.transport.kind === 'in-process';
-  const placed$ = (isAlone ? EMPTY : received(`gateway-${store.name}`)).pipe(
-    concatMap(({ sourceId = '', round }) => book.assign(idOf(sourceId), round)),
-  );
+  const placed$ = (isAlone ? EMPTY : received(`gateway-${store.name}`)).pipe(concatMap(learn));
   return merge(lost$.pipe(concatMap(loseStale)), answered$, placed$).pipe(ignoreElements());
 }
 

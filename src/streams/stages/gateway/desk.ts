@@ -7,9 +7,17 @@ export type { Judgment };
 /**
  * What a group is doing: `drawing` until its pictures are there, `waiting` for feedback, `decided` until its round is trained,
  * `trained`; or left behind: `expired` without enough feedback in time, `stale` because the policy had moved on when its turn came,
- * `failed` because it could not be drawn, or must not be served.
+ * `lost` because its round was trained without it for another reason, `failed` because it could not be drawn, or must not be served.
  */
-export type GroupState = 'drawing' | 'waiting' | 'decided' | 'trained' | 'expired' | 'stale' | 'failed';
+export type GroupState =
+  | 'drawing'
+  | 'waiting'
+  | 'decided'
+  | 'trained'
+  | 'expired'
+  | 'stale'
+  | 'lost'
+  | 'failed';
 
 /** How the pictures of a group came about. */
 export interface ServedTree {

@@ -9,7 +9,7 @@ import {
   Subject,
 } from 'rxjs';
 import type { StageConfig } from '../../config/schema/topology-schema.js';
-import type { TopicMessages } from '../../messages/messages.js';
+import type { Progress, TopicMessages } from '../../messages/messages.js';
 import {
   type DrawnPictures,
   type Feedback,
@@ -65,6 +65,8 @@ export class GatewayDesk implements Desk {
   /** Votes on their way, by the id that travels with them. */
   readonly #waiters = new Map<string, Waiter>();
   #isClosed = false;
+  /** Finished rounds that were told of. */
+  #toldRounds = 0;
   readonly events$: Observable<DeskEvent>;
 
   constructor(private readonly options: GatewayDeskOptions) {
@@ -193,10 +195,11 @@ export class GatewayDesk implements Desk {
     }
   }
 
-  /** A round begins. */
-  advance(round: number): void {
-    this.options.book.advance(round);
-    if (round > 0) this.#own$.next({ type: 'round', round: round - 1, policyVersion: round });
+  /** A round begins, or is closed. */
+  advance({ round, partialRounds }: Pick<Progress, 'round' | 'partialRounds'>): void {
+    this.options.book.advance(round, partialRounds);
+    if (round > this.#toldRounds) this.#own$.next({ type: 'round', round: round - 1, policyVersion: round });
+    this.#toldRounds = round;
   }
 
   close(): void {

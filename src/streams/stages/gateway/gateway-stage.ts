@@ -145,7 +145,7 @@ export function gatewayStage(
     book.begin(firstRound);
     return EMPTY;
   });
-  const rounds$ = transport.latest('progress').pipe(tap(({ round }) => desk.advance(round)));
+  const rounds$ = transport.latest('progress').pipe(tap((progress) => desk.advance(progress)));
   const pruned$ = timer(0, PRUNING_MS, scheduler).pipe(concatMap(() => book.prune(scheduler.now())));
   return merge(
     book.faults$,

@@ -1,12 +1,19 @@
 import { asyncScheduler, type Observable, type SchedulerLike, Subject, type Subscription } from 'rxjs';
-import { decideByVotes, type VoteEvent, type VoteOutcome } from '../../../operators/index.js';
+import {
+  decideByVotes,
+  type PromptTicket,
+  type VoteEvent,
+  type VoteOutcome,
+} from '../../../operators/index.js';
 import type { StageConfig } from '../../config/schema/topology-schema.js';
+import type { PartialRound } from '../../messages/messages.js';
 import type { DrawnGroup, Feedback } from '../../messages/people.js';
 import type { ServedGroup } from './desk.js';
 import type { GatewayStore, KeptFiles } from './gateway-store.js';
 import {
   fitsGroup,
   type GroupRecord,
+  lossOf,
   newRecord,
   servedGroup,
   stateOf,
@@ -16,6 +23,7 @@ import {
 import { finished, GroupVotes, unknownGroup } from './group-votes.js';
 import { pairsOf } from './preference-pairs.js';
 import { raterWeights } from './rater-weights.js';
+import { outlived } from './retention.js';
 
 interface GroupBookOptions {
   readonly settings: StageConfig<'gateway'>;
@@ -28,7 +36,8 @@ interface GroupBookOptions {
   readonly scheduler?: SchedulerLike;
 }
 
-const DAY_MS = 86_400_000;
+/** Of a ticket. */
+type Place = Pick<PromptTicket, 'round' | 'groupId'>;
 
 /**
  * The groups of a gateway and what was said of them, in memory and on disk.
@@ -47,7 +56,9 @@ export class GroupBook {
   #decisions = 0;
   #finishedRounds: number;
   #hasBegun = false;
-  readonly #counts = { expired: 0, stale: 0 };
+  readonly #counts = { expired: 0, stale: 0, lost: 0 };
+  /** By round. */
+  #partial: ReadonlyMap<number, PartialRound> = new Map();
 
   constructor(private readonly options: GroupBookOptions) {
     const { settings, kept, scheduler = asyncScheduler } = options;
@@ -87,17 +98,23 @@ export class GroupBook {
     for (const record of decided) {
       const isOpen = record.round === null ? record.left === null : record.round >= round;
       if (!isOpen) continue;
-      if (record.left === 'stale') this.#counts.stale -= 1;
-      this.#decide({ ...record, round: null });
+      this.#decide({ ...record, left: null, round: null, ticket: null });
     }
   }
 
-  /** A round begins, and those before it are trained. */
-  advance(round: number): void {
+  /** A round begins, and those before it are trained; or one was closed. `partial`: the newest that lack some of their groups. */
+  advance(round: number, partial: readonly PartialRound[] = []): void {
     const before = this.#finishedRounds;
     this.#finishedRounds = round;
-    for (const record of this.#groups.values())
-      if (record.round !== null && record.round >= before && record.round < round) this.#tell(record);
+    this.#partial = new Map(partial.map((closed) => [closed.round, closed]));
+    for (const record of this.#groups.values()) {
+      if (record.round === null) continue;
+      const isFinished = record.round >= before && record.round < round;
+      if (!isFinished && !this.#partial.has(record.round)) continue;
+      const left = lossOf(record, this.#partial);
+      if (left !== record.left) void this.#change({ ...record, left });
+      else if (isFinished) this.#tell(record);
+    }
   }
 
   /** Keeps a group that was drawn. Resolves when it is on disk. */
@@ -146,22 +163,30 @@ export class GroupBook {
     return true;
   }
 
-  /** Gives a group its place in a round. Returns why it may not be trained there; null if it may. */
-  async assign(id: string, round: number): Promise<string | null> {
+  /** Gives a group its place in a round, by a ticket. Returns why it may not be trained there; null if it may. */
+  async assign(id: string, { round, groupId: ticket }: Place): Promise<string | null> {
     const record = this.#groups.get(id);
     if (!record?.decision) return `this gateway knows of no decision on the group ${id}`;
     if (record.round !== null && record.round !== round)
       return `the group ${id} has its place in round ${record.round}`;
     if (record.left !== null && record.round === null) return `the group ${id} is ${record.left}`;
-    await this.#change({ ...record, round });
+    await this.#change({ ...record, round, ticket });
     return null;
+  }
+
+  /** Learns of the place that a group has by a ticket that another gateway answers, or nobody does any more. */
+  async place(id: string, { round, groupId: ticket }: Place): Promise<void> {
+    const record = this.#groups.get(id);
+    if (!record || record.ticket === ticket) return;
+    if (record.round !== null && record.round !== round && record.left === null) return;
+    const placed = { ...record, round, ticket };
+    await this.#change({ ...placed, left: lossOf(placed, this.#partial) });
   }
 
   /** The policy or the interval had moved on when a group had its turn. */
   async lose(id: string): Promise<void> {
     const record = this.#groups.get(id);
     if (!record || record.left) return;
-    this.#counts.stale += 1;
     await this.#change({ ...record, left: 'stale' });
   }
 
@@ -202,12 +227,11 @@ export class GroupBook {
 
   /** Removes groups that are done with and older than the settings keep them. */
   async prune(now: number): Promise<void> {
-    const { groupsDays, groups } = this.options.settings.retention;
-    const surplus = this.#groups.size - groups;
-    const gone = [...this.#groups.values()].filter((record, index) => {
-      const state = stateOf(record, this.#finishedRounds);
-      const isOld = index < surplus || Date.parse(record.createdAt) < now - groupsDays * DAY_MS;
-      return isOld && state !== 'waiting' && state !== 'decided';
+    const { retention } = this.options.settings;
+    const gone = outlived([...this.#groups.values()], {
+      retention,
+      now,
+      finishedRounds: this.#finishedRounds,
     });
     if (gone.length > 0) await this.#remove(gone);
   }
@@ -233,21 +257,19 @@ export class GroupBook {
   #settle(outcome: VoteOutcome): void {
     const record = this.#record(outcome.groupId);
     if (outcome.kind === 'expired') {
-      this.#counts.expired += 1;
-      void this.#change({ ...record, left: 'expired' });
+      // One that has its place in a round was decided, of which this gateway has not read.
+      if (record.round === null) void this.#change({ ...record, left: 'expired' });
       return;
     }
     const { votes, rewards, agreement } = outcome;
-    this.#decide({
-      ...record,
-      decision: { order: this.#decisions++, votes, rewards: [...rewards], agreement },
-    });
+    const decision = { order: this.#decisions++, votes, rewards: [...rewards], agreement };
+    if (record.round === null) this.#decide({ ...record, decision });
+    else void this.#change({ ...record, decision });
   }
 
   /** Once the decision is on disk, a group that can be trained on is given out. */
   #decide(decided: GroupRecord): void {
     const left = this.#isTooOld(decided) ? 'stale' : null;
-    if (left) this.#counts.stale += 1;
     const record = { ...decided, left } as const;
     const give = () => {
       if (this.#hasBegun && left === null) this.#decided$.next(record);
@@ -262,6 +284,9 @@ export class GroupBook {
   }
 
   #change(record: GroupRecord): Promise<void> {
+    const before = this.#groups.get(record.id)?.left ?? null;
+    if (before !== null) this.#counts[before] -= 1;
+    if (record.left !== null) this.#counts[record.left] += 1;
     this.#groups.set(record.id, record);
     this.#tell(record);
     const written = this.options.store.saveRecord(record);

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { forkStep } from '../../../models/rollouts/recorded-node.js';
 import { type Judgment, judgmentFault } from '../../../operators/index.js';
+import type { PartialRound } from '../../messages/messages.js';
 import type { DrawnGroup, Feedback } from '../../messages/people.js';
 import type { GroupState, ServedGroup } from './desk.js';
 
@@ -44,9 +45,11 @@ export const groupRecordSchema = z.object({
     })
     .nullable(),
   /** Null unless it will never be trained on. */
-  left: z.enum(['expired', 'stale'], { error: 'expected expired or stale' }).nullable(),
+  left: z.enum(['expired', 'stale', 'lost'], { error: 'expected expired, stale or lost' }).nullable(),
   /** Null before it has a place in one. */
   round: count.nullable(),
+  /** Id of the ticket that gave it the place; null before, and where that was before ids were kept. */
+  ticket: text.nullable().default(null),
 });
 
 export type GroupRecord = Readonly<z.output<typeof groupRecordSchema>>;
@@ -86,7 +89,7 @@ export function newRecord({ request, group, size, pictures, guesses, comparison 
       guesses: guesses.map(({ step, node }) => ({ step, node })),
     },
     comparison: comparison ? { ...comparison, pictures: [...comparison.pictures] } : null,
-    ...{ decision: null, left: null, round: null },
+    ...{ decision: null, left: null, round: null, ticket: null },
   };
 }
 
@@ -97,8 +100,22 @@ export function voteLine({ groupId, voter, judgment, givenAt }: Feedback): VoteL
 /** @param finishedRounds rounds of the run that are trained. */
 export function stateOf({ decision, left, round }: GroupRecord, finishedRounds: number): GroupState {
   if (left !== null) return left;
-  if (decision === null) return 'waiting';
-  return round !== null && round < finishedRounds ? 'trained' : 'decided';
+  if (round !== null && round < finishedRounds) return 'trained';
+  return decision === null ? 'waiting' : 'decided';
+}
+
+/**
+ * Why a group that has its place in a closed round is not trained there; null where it is. Rounds that lack none of their groups
+ * are not told.
+ */
+export function lossOf(
+  { round, ticket, left }: GroupRecord,
+  partial: ReadonlyMap<number, PartialRound>,
+): GroupRecord['left'] {
+  if (round === null || ticket === null) return left;
+  const closed = partial.get(round);
+  if (!closed || closed.trained.includes(ticket)) return null;
+  return closed.stale.includes(ticket) ? 'stale' : 'lost';
 }
 
 /** @param votes those that count so far. */

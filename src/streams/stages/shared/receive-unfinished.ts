@@ -1,4 +1,15 @@
-import { EMPTY, exhaustMap, map, mergeMap, type Observable, of, Observable as Stream, tap } from 'rxjs';
+import {
+  EMPTY,
+  exhaustMap,
+  from,
+  ignoreElements,
+  map,
+  mergeMap,
+  type Observable,
+  of,
+  Observable as Stream,
+  tap,
+} from 'rxjs';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { Progress, TopicMessages } from '../../messages/messages.js';
 import type { Delivery, Transport } from '../../transport/contract/transport.js';
@@ -15,6 +26,8 @@ interface ReceiveOptions<Topic extends WorkTopic> {
   readonly faultOf?: (message: TopicMessages[Topic]) => string | null;
   /** Called for each message that comes for a finished round. */
   readonly onLate?: () => void;
+  /** Takes such a message before it is acknowledged. Default: it is dropped. */
+  readonly takeFinished?: (message: TopicMessages[Topic]) => Promise<void>;
   /**
    * Called for each message of a group that has an unanswered one, and is then skipped, but for a loss under another key than
    * rewards that wait. Default: it is emitted too.
@@ -37,6 +50,7 @@ export function receiveUnfinished<Topic extends WorkTopic>({
   maxInFlight,
   faultOf = () => null,
   onLate = () => undefined,
+  takeFinished,
   onRepeat,
 }: ReceiveOptions<Topic>): Observable<TopicMessages[Topic]> {
   return new Stream((subscriber) => {
@@ -63,7 +77,8 @@ export function receiveUnfinished<Topic extends WorkTopic>({
       if (fault !== null) delivery.nack(fault);
       else if (delivery.message.round < current) {
         onLate();
-        delivery.ack();
+        if (!takeFinished) delivery.ack();
+        else return from(takeFinished(delivery.message).then(delivery.ack)).pipe(ignoreElements());
       } else if (onRepeat && isHeld(delivery.message)) {
         onRepeat();
         delivery.ack();

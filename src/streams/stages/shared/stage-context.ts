@@ -3,6 +3,7 @@ import type { RunControl } from '../../control/run-control.js';
 import type { TopicMessages } from '../../messages/messages.js';
 import type { RunEvent } from '../../messages/run-events.js';
 import type { Transport } from '../../transport/contract/transport.js';
+import type { PartialRounds } from './partial-rounds.js';
 
 /** What every stage is given. */
 export interface StageContext {
@@ -20,4 +21,6 @@ export interface StageContext {
   readonly learningRateScale: () => number;
   /** SHA-256 of the training prompts, in the trainer's process; it is part of the progress. */
   readonly trainPrompts?: string;
+  /** Rounds that lack some of their groups, in the trainer's process of a run with a gateway; they are part of the progress. */
+  readonly partialRounds?: PartialRounds;
 }

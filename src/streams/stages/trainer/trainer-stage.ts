@@ -60,7 +60,12 @@ export function trainerStage(
       key: RUN_KEY,
       message: { version: round, parameters: await trainer.parameters(undefined), ...(served && { served }) },
     });
-    const progress = progressAt(config, round, { position, trainPrompts: context.trainPrompts });
+    const { trainPrompts, partialRounds } = context;
+    const progress = progressAt(config, round, {
+      position,
+      trainPrompts,
+      partialRounds: partialRounds?.list,
+    });
     await transport.publish('progress', { key: RUN_KEY, message: progress });
     return trained;
   };

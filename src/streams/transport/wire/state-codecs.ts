@@ -57,14 +57,20 @@ function policyFromWire({ version, parameters }: Pick<Policy, 'version' | 'param
 export const progressCodec = messageCodec({
   kind: 'progress',
   schema: ProgressSchema,
-  toWire: (progress: Progress) => ({ ...progress }),
-  fromWire: ({ finishedGroups, round, isOver, sharedConfig, trainPrompts, schedulePosition }) => ({
-    finishedGroups,
-    round,
-    isOver,
-    sharedConfig,
+  toWire: ({ partialRounds = [], ...progress }: Progress): MessageInitShape<typeof ProgressSchema> => ({
+    ...progress,
+    partialRounds: partialRounds.map(({ round, trained, stale }) => ({
+      ...{ round, trained: [...trained], stale: [...stale] },
+    })),
+  }),
+  fromWire: ({ trainPrompts, schedulePosition, partialRounds, ...progress }): Progress => ({
+    ...{ finishedGroups: progress.finishedGroups, round: progress.round },
+    ...{ isOver: progress.isOver, sharedConfig: progress.sharedConfig },
     ...(trainPrompts !== undefined && { trainPrompts }),
     ...(schedulePosition !== undefined && { schedulePosition }),
+    ...(partialRounds.length > 0 && {
+      partialRounds: partialRounds.map(({ round, trained, stale }) => ({ round, trained, stale })),
+    }),
   }),
 });
 

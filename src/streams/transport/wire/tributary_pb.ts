@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tributary.proto.
  */
 export const file_tributary: GenFile = /*@__PURE__*/
-  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwingEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRINCgVyb3VuZBgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiSwoQVHJhaW5pbmdJbnRlcnZhbBINCgVyb3VuZBgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSLSAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDRIYCgtub2lzZV9pbmRleBgFIAEoDUgAiAEBQg4KDF9ub2lzZV9pbmRleCJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkiiAEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIkIKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBEicKBXBhcnRzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlJld2FyZFBhcnQiOgoKUmV3YXJkUGFydBIMCgRuYW1lGAEgASgJEg4KBndlaWdodBgCIAEoARIOCgZ2YWx1ZXMYAyADKAEiUgoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkSEAoIb3BlcmF0b3IYAyABKAki6AEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRIkCgZzdGFibGUYAyABKAsyFC50cmlidXRhcnkudjEuUG9saWN5EiQKBmNhbmFyeRgEIAEoCzIULnRyaWJ1dGFyeS52MS5Qb2xpY3kaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBIr4BCghQcm9ncmVzcxIXCg9maW5pc2hlZF9ncm91cHMYASABKA0SDQoFcm91bmQYAiABKA0SDwoHaXNfb3ZlchgDIAEoCBIVCg1zaGFyZWRfY29uZmlnGAQgASgJEhoKDXRyYWluX3Byb21wdHMYBSABKAlIAIgBARIeChFzY2hlZHVsZV9wb3NpdGlvbhgGIAEoDUgBiAEBQhAKDl90cmFpbl9wcm9tcHRzQhQKEl9zY2hlZHVsZV9wb3NpdGlvbiJiCgZNZXRyaWMSJgoGc2NvcmVkGAEgASgLMhQudHJpYnV0YXJ5LnYxLlNjb3JlZEgAEiYKBmp1ZGdlZBgCIAEoCzIULnRyaWJ1dGFyeS52MS5KdWRnZWRIAEIICgZtZXRyaWMilwEKBkp1ZGdlZBIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRINCgV2b3RlcxgDIAEoDRIRCglhZ3JlZW1lbnQYBCABKAESDwoHZXhwaXJlZBgFIAEoDRINCgVzdGFsZRgGIAEoDRIqCgZjaG9pY2UYByABKAsyGi50cmlidXRhcnkudjEuQ2FuYXJ5Q2hvaWNlIjIKDENhbmFyeUNob2ljZRIOCgZjYW5hcnkYASABKA0SEgoKcHJlZmVyZW5jZRgCIAEoESKBAQoGU2NvcmVkEg0KBXJvdW5kGAEgASgNEg4KBmltYWdlcxgCIAEoDRIoCgh2ZXJkaWN0cxgDIAEoCzIWLnRyaWJ1dGFyeS52MS5WZXJkaWN0cxIQCghncm91cF9pZBgEIAEoCRISCgVzdGFnZRgFIAEoCUgAiAEBQggKBl9zdGFnZSIsCghWZXJkaWN0cxIRCglzYXRpc2ZpZWQYASABKA0SDQoFc2NvcmUYAiABKAEiegoOUGljdHVyZVJlcXVlc3QSCgoCaWQYASABKAkSDgoGcHJvbXB0GAIgASgJEgwKBHNlZWQYAyABKA0SFAoMcmVxdWVzdGVkX2J5GAQgASgJEhQKDHJlcXVlc3RlZF9hdBgFIAEoARISCgpleHBpcmVzX2F0GAYgASgBIoABCg1EcmF3blBpY3R1cmVzEi0KB3JlcXVlc3QYASABKAsyHC50cmlidXRhcnkudjEuUGljdHVyZVJlcXVlc3QSJAoFZHJhd24YAiABKAsyEy50cmlidXRhcnkudjEuRHJhd25IABIPCgVmYXVsdBgDIAEoCUgAQgkKB291dGNvbWUivAEKBURyYXduEi4KBWdyb3VwGAEgASgLMh8udHJpYnV0YXJ5LnYxLkdyb3VwVHJhamVjdG9yaWVzEg0KBXdpZHRoGAIgASgNEg4KBmhlaWdodBgDIAEoDRIQCghwaWN0dXJlcxgEIAMoDBIkCgdndWVzc2VzGAUgAygLMhMudHJpYnV0YXJ5LnYxLkd1ZXNzEiwKCmNvbXBhcmlzb24YBiABKAsyGC50cmlidXRhcnkudjEuQ29tcGFyaXNvbiIuCgpDb21wYXJpc29uEg4KBmNhbmFyeRgBIAEoDRIQCghwaWN0dXJlcxgCIAMoDSIwCgVHdWVzcxIMCgRzdGVwGAEgASgNEgwKBG5vZGUYAiABKA0SCwoDcG5nGAMgASgMIs0BCghGZWVkYmFjaxIQCghncm91cF9pZBgBIAEoCRINCgV2b3RlchgCIAEoCRIOCgRiZXN0GAMgASgNSAASKAoHcmFua2luZxgEIAEoCzIVLnRyaWJ1dGFyeS52MS5SYW5raW5nSAASKAoHcmF0aW5ncxgFIAEoCzIVLnRyaWJ1dGFyeS52MS5SYXRpbmdzSAASDgoEbm9uZRgGIAEoCEgAEg4KBHNraXAYByABKAhIABIQCghnaXZlbl9hdBgIIAEoAUIKCghqdWRnbWVudCIbCgdSYW5raW5nEhAKCHBpY3R1cmVzGAEgAygNIhkKB1JhdGluZ3MSDgoGdmFsdWVzGAEgAygBIpECCgdDb250cm9sEg8KB3ZlcnNpb24YASABKA0SGwoTbGVhcm5pbmdfcmF0ZV9zY2FsZRgCIAEoARIxCgZndWFyZHMYAyADKAsyIS50cmlidXRhcnkudjEuQ29udHJvbC5HdWFyZHNFbnRyeRIvCghzY2hlZHVsZRgEIAEoCzIdLnRyaWJ1dGFyeS52MS5TY2hlZHVsZUNvbnRyb2wSKQoHcHJvbXB0cxgFIAEoCzIYLnRyaWJ1dGFyeS52MS5Qcm9tcHRMaXN0GkkKC0d1YXJkc0VudHJ5EgsKA2tleRgBIAEoCRIpCgV2YWx1ZRgCIAEoCzIaLnRyaWJ1dGFyeS52MS5HdWFyZENvbnRyb2w6AjgBIm8KDEd1YXJkQ29udHJvbBIWCgl0aHJlc2hvbGQYASABKAFIAIgBARIuCgZhY3Rpb24YAiABKA4yGS50cmlidXRhcnkudjEuR3VhcmRBY3Rpb25IAYgBAUIMCgpfdGhyZXNob2xkQgkKB19hY3Rpb24iRgoPU2NoZWR1bGVDb250cm9sEg0KBXNoaWZ0GAEgASgREhYKCWZyb3plbl9hdBgCIAEoDUgAiAEBQgwKCl9mcm96ZW5fYXQiQAoKUHJvbXB0TGlzdBIPCgdwcm9tcHRzGAEgAygJEg8KB3dlaWdodHMYAiADKAESEAoIbWV0YWRhdGEYAyADKAkiMgoFQ2xhaW0SCwoDdXJpGAEgASgJEgwKBHNpemUYAiABKAQSDgoGc2hhMjU2GAMgASgMKkUKC0VsZW1lbnRUeXBlEhwKGEVMRU1FTlRfVFlQRV9VTlNQRUNJRklFRBAAEgsKB0ZMT0FUMzIQARILCgdGTE9BVDE2EAIqYQoKTG9zc1JlYXNvbhIbChdMT1NTX1JFQVNPTl9VTlNQRUNJRklFRBAAEgkKBVNUQUxFEAESDwoLREVBRF9MRVRURVIQAhINCglVTk1BVENIRUQQAxILCgdEUk9QUEVEEAQqYQoLR3VhcmRBY3Rpb24SHAoYR1VBUkRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASBwoDT0ZGEAESCAoEV0FSThACEhcKE0xPV0VSX0xFQVJOSU5HX1JBVEUQAxIICgRTVE9QEARiBnByb3RvMw");
+  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwingEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRINCgVyb3VuZBgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiSwoQVHJhaW5pbmdJbnRlcnZhbBINCgVyb3VuZBgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSLSAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDRIYCgtub2lzZV9pbmRleBgFIAEoDUgAiAEBQg4KDF9ub2lzZV9pbmRleCJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkiiAEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIkIKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBEicKBXBhcnRzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlJld2FyZFBhcnQiOgoKUmV3YXJkUGFydBIMCgRuYW1lGAEgASgJEg4KBndlaWdodBgCIAEoARIOCgZ2YWx1ZXMYAyADKAEiUgoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkSEAoIb3BlcmF0b3IYAyABKAki6AEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRIkCgZzdGFibGUYAyABKAsyFC50cmlidXRhcnkudjEuUG9saWN5EiQKBmNhbmFyeRgEIAEoCzIULnRyaWJ1dGFyeS52MS5Qb2xpY3kaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBIvIBCghQcm9ncmVzcxIXCg9maW5pc2hlZF9ncm91cHMYASABKA0SDQoFcm91bmQYAiABKA0SDwoHaXNfb3ZlchgDIAEoCBIVCg1zaGFyZWRfY29uZmlnGAQgASgJEhoKDXRyYWluX3Byb21wdHMYBSABKAlIAIgBARIeChFzY2hlZHVsZV9wb3NpdGlvbhgGIAEoDUgBiAEBEjIKDnBhcnRpYWxfcm91bmRzGAcgAygLMhoudHJpYnV0YXJ5LnYxLlBhcnRpYWxSb3VuZEIQCg5fdHJhaW5fcHJvbXB0c0IUChJfc2NoZWR1bGVfcG9zaXRpb24iPQoMUGFydGlhbFJvdW5kEg0KBXJvdW5kGAEgASgNEg8KB3RyYWluZWQYAiADKAkSDQoFc3RhbGUYAyADKAkiYgoGTWV0cmljEiYKBnNjb3JlZBgBIAEoCzIULnRyaWJ1dGFyeS52MS5TY29yZWRIABImCgZqdWRnZWQYAiABKAsyFC50cmlidXRhcnkudjEuSnVkZ2VkSABCCAoGbWV0cmljIpcBCgZKdWRnZWQSEAoIZ3JvdXBfaWQYASABKAkSDQoFcm91bmQYAiABKA0SDQoFdm90ZXMYAyABKA0SEQoJYWdyZWVtZW50GAQgASgBEg8KB2V4cGlyZWQYBSABKA0SDQoFc3RhbGUYBiABKA0SKgoGY2hvaWNlGAcgASgLMhoudHJpYnV0YXJ5LnYxLkNhbmFyeUNob2ljZSIyCgxDYW5hcnlDaG9pY2USDgoGY2FuYXJ5GAEgASgNEhIKCnByZWZlcmVuY2UYAiABKBEigQEKBlNjb3JlZBINCgVyb3VuZBgBIAEoDRIOCgZpbWFnZXMYAiABKA0SKAoIdmVyZGljdHMYAyABKAsyFi50cmlidXRhcnkudjEuVmVyZGljdHMSEAoIZ3JvdXBfaWQYBCABKAkSEgoFc3RhZ2UYBSABKAlIAIgBAUIICgZfc3RhZ2UiLAoIVmVyZGljdHMSEQoJc2F0aXNmaWVkGAEgASgNEg0KBXNjb3JlGAIgASgBInoKDlBpY3R1cmVSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBnByb21wdBgCIAEoCRIMCgRzZWVkGAMgASgNEhQKDHJlcXVlc3RlZF9ieRgEIAEoCRIUCgxyZXF1ZXN0ZWRfYXQYBSABKAESEgoKZXhwaXJlc19hdBgGIAEoASKAAQoNRHJhd25QaWN0dXJlcxItCgdyZXF1ZXN0GAEgASgLMhwudHJpYnV0YXJ5LnYxLlBpY3R1cmVSZXF1ZXN0EiQKBWRyYXduGAIgASgLMhMudHJpYnV0YXJ5LnYxLkRyYXduSAASDwoFZmF1bHQYAyABKAlIAEIJCgdvdXRjb21lIrwBCgVEcmF3bhIuCgVncm91cBgBIAEoCzIfLnRyaWJ1dGFyeS52MS5Hcm91cFRyYWplY3RvcmllcxINCgV3aWR0aBgCIAEoDRIOCgZoZWlnaHQYAyABKA0SEAoIcGljdHVyZXMYBCADKAwSJAoHZ3Vlc3NlcxgFIAMoCzITLnRyaWJ1dGFyeS52MS5HdWVzcxIsCgpjb21wYXJpc29uGAYgASgLMhgudHJpYnV0YXJ5LnYxLkNvbXBhcmlzb24iLgoKQ29tcGFyaXNvbhIOCgZjYW5hcnkYASABKA0SEAoIcGljdHVyZXMYAiADKA0iMAoFR3Vlc3MSDAoEc3RlcBgBIAEoDRIMCgRub2RlGAIgASgNEgsKA3BuZxgDIAEoDCLNAQoIRmVlZGJhY2sSEAoIZ3JvdXBfaWQYASABKAkSDQoFdm90ZXIYAiABKAkSDgoEYmVzdBgDIAEoDUgAEigKB3JhbmtpbmcYBCABKAsyFS50cmlidXRhcnkudjEuUmFua2luZ0gAEigKB3JhdGluZ3MYBSABKAsyFS50cmlidXRhcnkudjEuUmF0aW5nc0gAEg4KBG5vbmUYBiABKAhIABIOCgRza2lwGAcgASgISAASEAoIZ2l2ZW5fYXQYCCABKAFCCgoIanVkZ21lbnQiGwoHUmFua2luZxIQCghwaWN0dXJlcxgBIAMoDSIZCgdSYXRpbmdzEg4KBnZhbHVlcxgBIAMoASKRAgoHQ29udHJvbBIPCgd2ZXJzaW9uGAEgASgNEhsKE2xlYXJuaW5nX3JhdGVfc2NhbGUYAiABKAESMQoGZ3VhcmRzGAMgAygLMiEudHJpYnV0YXJ5LnYxLkNvbnRyb2wuR3VhcmRzRW50cnkSLwoIc2NoZWR1bGUYBCABKAsyHS50cmlidXRhcnkudjEuU2NoZWR1bGVDb250cm9sEikKB3Byb21wdHMYBSABKAsyGC50cmlidXRhcnkudjEuUHJvbXB0TGlzdBpJCgtHdWFyZHNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi50cmlidXRhcnkudjEuR3VhcmRDb250cm9sOgI4ASJvCgxHdWFyZENvbnRyb2wSFgoJdGhyZXNob2xkGAEgASgBSACIAQESLgoGYWN0aW9uGAIgASgOMhkudHJpYnV0YXJ5LnYxLkd1YXJkQWN0aW9uSAGIAQFCDAoKX3RocmVzaG9sZEIJCgdfYWN0aW9uIkYKD1NjaGVkdWxlQ29udHJvbBINCgVzaGlmdBgBIAEoERIWCglmcm96ZW5fYXQYAiABKA1IAIgBAUIMCgpfZnJvemVuX2F0IkAKClByb21wdExpc3QSDwoHcHJvbXB0cxgBIAMoCRIPCgd3ZWlnaHRzGAIgAygBEhAKCG1ldGFkYXRhGAMgAygJIjIKBUNsYWltEgsKA3VyaRgBIAEoCRIMCgRzaXplGAIgASgEEg4KBnNoYTI1NhgDIAEoDCpFCgtFbGVtZW50VHlwZRIcChhFTEVNRU5UX1RZUEVfVU5TUEVDSUZJRUQQABILCgdGTE9BVDMyEAESCwoHRkxPQVQxNhACKmEKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIJCgVTVEFMRRABEg8KC0RFQURfTEVUVEVSEAISDQoJVU5NQVRDSEVEEAMSCwoHRFJPUFBFRBAEKmEKC0d1YXJkQWN0aW9uEhwKGEdVQVJEX0FDVElPTl9VTlNQRUNJRklFRBAAEgcKA09GRhABEggKBFdBUk4QAhIXChNMT1dFUl9MRUFSTklOR19SQVRFEAMSCAoEU1RPUBAEYgZwcm90bzM");
 
 /**
  * Numbers in row-major order, little-endian.
@@ -541,6 +541,13 @@ export type Progress = Message<"tributary.v1.Progress"> & {
    * @generated from field: optional uint32 schedule_position = 6;
    */
   schedulePosition?: number | undefined;
+
+  /**
+   * The newest closed rounds that lack some of their groups; told where there is a gateway.
+   *
+   * @generated from field: repeated tributary.v1.PartialRound partial_rounds = 7;
+   */
+  partialRounds: PartialRound[];
 };
 
 /**
@@ -549,6 +556,39 @@ export type Progress = Message<"tributary.v1.Progress"> & {
  */
 export const ProgressSchema: GenMessage<Progress> = /*@__PURE__*/
   messageDesc(file_tributary, 14);
+
+/**
+ * What became of the groups of a round; those in neither list were late, or lost.
+ *
+ * @generated from message tributary.v1.PartialRound
+ */
+export type PartialRound = Message<"tributary.v1.PartialRound"> & {
+  /**
+   * @generated from field: uint32 round = 1;
+   */
+  round: number;
+
+  /**
+   * Ids of the tickets that are trained on.
+   *
+   * @generated from field: repeated string trained = 2;
+   */
+  trained: string[];
+
+  /**
+   * Ids of those that were too old when the round began.
+   *
+   * @generated from field: repeated string stale = 3;
+   */
+  stale: string[];
+};
+
+/**
+ * Describes the message tributary.v1.PartialRound.
+ * Use `create(PartialRoundSchema)` to create a new message.
+ */
+export const PartialRoundSchema: GenMessage<PartialRound> = /*@__PURE__*/
+  messageDesc(file_tributary, 15);
 
 /**
  * Topic `metrics`, key: group id.
@@ -579,7 +619,7 @@ export type Metric = Message<"tributary.v1.Metric"> & {
  * Use `create(MetricSchema)` to create a new message.
  */
 export const MetricSchema: GenMessage<Metric> = /*@__PURE__*/
-  messageDesc(file_tributary, 15);
+  messageDesc(file_tributary, 16);
 
 /**
  * People have decided on a group, which is trained in this round.
@@ -636,7 +676,7 @@ export type Judged = Message<"tributary.v1.Judged"> & {
  * Use `create(JudgedSchema)` to create a new message.
  */
 export const JudgedSchema: GenMessage<Judged> = /*@__PURE__*/
-  messageDesc(file_tributary, 16);
+  messageDesc(file_tributary, 17);
 
 /**
  * What people chose between the pictures of two policies.
@@ -664,7 +704,7 @@ export type CanaryChoice = Message<"tributary.v1.CanaryChoice"> & {
  * Use `create(CanaryChoiceSchema)` to create a new message.
  */
 export const CanaryChoiceSchema: GenMessage<CanaryChoice> = /*@__PURE__*/
-  messageDesc(file_tributary, 17);
+  messageDesc(file_tributary, 18);
 
 /**
  * One group was scored.
@@ -707,7 +747,7 @@ export type Scored = Message<"tributary.v1.Scored"> & {
  * Use `create(ScoredSchema)` to create a new message.
  */
 export const ScoredSchema: GenMessage<Scored> = /*@__PURE__*/
-  messageDesc(file_tributary, 18);
+  messageDesc(file_tributary, 19);
 
 /**
  * @generated from message tributary.v1.Verdicts
@@ -731,7 +771,7 @@ export type Verdicts = Message<"tributary.v1.Verdicts"> & {
  * Use `create(VerdictsSchema)` to create a new message.
  */
 export const VerdictsSchema: GenMessage<Verdicts> = /*@__PURE__*/
-  messageDesc(file_tributary, 19);
+  messageDesc(file_tributary, 20);
 
 /**
  * Topic `requests`, key: the id. Pictures that somebody asked for.
@@ -787,7 +827,7 @@ export type PictureRequest = Message<"tributary.v1.PictureRequest"> & {
  * Use `create(PictureRequestSchema)` to create a new message.
  */
 export const PictureRequestSchema: GenMessage<PictureRequest> = /*@__PURE__*/
-  messageDesc(file_tributary, 20);
+  messageDesc(file_tributary, 21);
 
 /**
  * Topic `drawn`, key: the id. What became of a request; every gateway reads all of them.
@@ -825,7 +865,7 @@ export type DrawnPictures = Message<"tributary.v1.DrawnPictures"> & {
  * Use `create(DrawnPicturesSchema)` to create a new message.
  */
 export const DrawnPicturesSchema: GenMessage<DrawnPictures> = /*@__PURE__*/
-  messageDesc(file_tributary, 21);
+  messageDesc(file_tributary, 22);
 
 /**
  * @generated from message tributary.v1.Drawn
@@ -875,7 +915,7 @@ export type Drawn = Message<"tributary.v1.Drawn"> & {
  * Use `create(DrawnSchema)` to create a new message.
  */
 export const DrawnSchema: GenMessage<Drawn> = /*@__PURE__*/
-  messageDesc(file_tributary, 22);
+  messageDesc(file_tributary, 23);
 
 /**
  * Which pictures of a group a canary drew.
@@ -903,7 +943,7 @@ export type Comparison = Message<"tributary.v1.Comparison"> & {
  * Use `create(ComparisonSchema)` to create a new message.
  */
 export const ComparisonSchema: GenMessage<Comparison> = /*@__PURE__*/
-  messageDesc(file_tributary, 23);
+  messageDesc(file_tributary, 24);
 
 /**
  * What the network took a latent for.
@@ -936,7 +976,7 @@ export type Guess = Message<"tributary.v1.Guess"> & {
  * Use `create(GuessSchema)` to create a new message.
  */
 export const GuessSchema: GenMessage<Guess> = /*@__PURE__*/
-  messageDesc(file_tributary, 24);
+  messageDesc(file_tributary, 25);
 
 /**
  * Topic `feedback`, key: group id. What somebody says of the pictures of a group; anyone may write it.
@@ -1010,7 +1050,7 @@ export type Feedback = Message<"tributary.v1.Feedback"> & {
  * Use `create(FeedbackSchema)` to create a new message.
  */
 export const FeedbackSchema: GenMessage<Feedback> = /*@__PURE__*/
-  messageDesc(file_tributary, 25);
+  messageDesc(file_tributary, 26);
 
 /**
  * @generated from message tributary.v1.Ranking
@@ -1029,7 +1069,7 @@ export type Ranking = Message<"tributary.v1.Ranking"> & {
  * Use `create(RankingSchema)` to create a new message.
  */
 export const RankingSchema: GenMessage<Ranking> = /*@__PURE__*/
-  messageDesc(file_tributary, 26);
+  messageDesc(file_tributary, 27);
 
 /**
  * @generated from message tributary.v1.Ratings
@@ -1048,7 +1088,7 @@ export type Ratings = Message<"tributary.v1.Ratings"> & {
  * Use `create(RatingsSchema)` to create a new message.
  */
 export const RatingsSchema: GenMessage<Ratings> = /*@__PURE__*/
-  messageDesc(file_tributary, 27);
+  messageDesc(file_tributary, 28);
 
 /**
  * Topic `control`, key: run id. What operators want of a running run: a state and no command, so the newest counts. Whoever
@@ -1096,7 +1136,7 @@ export type Control = Message<"tributary.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_tributary, 28);
+  messageDesc(file_tributary, 29);
 
 /**
  * At least one of the two.
@@ -1122,7 +1162,7 @@ export type GuardControl = Message<"tributary.v1.GuardControl"> & {
  * Use `create(GuardControlSchema)` to create a new message.
  */
 export const GuardControlSchema: GenMessage<GuardControl> = /*@__PURE__*/
-  messageDesc(file_tributary, 29);
+  messageDesc(file_tributary, 30);
 
 /**
  * @generated from message tributary.v1.ScheduleControl
@@ -1148,7 +1188,7 @@ export type ScheduleControl = Message<"tributary.v1.ScheduleControl"> & {
  * Use `create(ScheduleControlSchema)` to create a new message.
  */
 export const ScheduleControlSchema: GenMessage<ScheduleControl> = /*@__PURE__*/
-  messageDesc(file_tributary, 30);
+  messageDesc(file_tributary, 31);
 
 /**
  * @generated from message tributary.v1.PromptList
@@ -1181,7 +1221,7 @@ export type PromptList = Message<"tributary.v1.PromptList"> & {
  * Use `create(PromptListSchema)` to create a new message.
  */
 export const PromptListSchema: GenMessage<PromptList> = /*@__PURE__*/
-  messageDesc(file_tributary, 31);
+  messageDesc(file_tributary, 32);
 
 /**
  * Stands in a record in place of a payload that is too large for it.
@@ -1214,7 +1254,7 @@ export type Claim = Message<"tributary.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_tributary, 32);
+  messageDesc(file_tributary, 33);
 
 /**
  * @generated from enum tributary.v1.ElementType

@@ -7,6 +7,7 @@ import {
   advantagesStage,
   countPassedOver,
 } from '../../../../src/streams/stages/advantages/advantages-stage.js';
+import { PartialRounds } from '../../../../src/streams/stages/shared/partial-rounds.js';
 import { stageBench } from '../stage-bench.js';
 
 const LATENT = 2;
@@ -25,7 +26,7 @@ const branch: Trajectory = {
 };
 
 /** The stage alone, fed with two groups of two branches and rewards that somebody else wrote. */
-async function fed(rewards: readonly (readonly number[])[]) {
+async function fed(rewards: readonly (readonly number[])[], partialRounds?: PartialRounds) {
   const bench = stageBench(SMALL);
   const { transport } = bench.context;
   const tally = roundTally(100);
@@ -35,7 +36,12 @@ async function fed(rewards: readonly (readonly number[])[]) {
     bench.read('dead-letters'),
     bench.readHeaders('dead-letters'),
   ];
-  const stage = advantagesStage(bench.context, createHistory(), LATENT, () => undefined).subscribe();
+  const stage = advantagesStage(
+    { ...bench.context, ...(partialRounds && { partialRounds }) },
+    createHistory(),
+    LATENT,
+    () => undefined,
+  ).subscribe();
   await transport.publish('schedule', { key: 'run', message: interval });
   for (const [index, values] of rewards.entries()) {
     const groupId = `0-${index}`;
@@ -60,7 +66,8 @@ async function fed(rewards: readonly (readonly number[])[]) {
   await vi.waitFor(() => expect(batches).toHaveLength(1));
   await vi.waitFor(() => expect(letters).toHaveLength(headers.length));
   stage.unsubscribe();
-  return { batch: batches[0]?.batch, letters, headers, tally: tally.take(0, ['0-1']) };
+  const progress = await transport.newest('progress');
+  return { progress, batch: batches[0]?.batch, letters, headers, tally: tally.take(0, ['0-1']) };
 }
 
 describe('advantagesStage', () => {
@@ -89,6 +96,23 @@ describe('advantagesStage', () => {
 });
 
 describe('countPassedOver', () => {
+  it('should tell which groups of a round are trained on, where there are gateways and one was lost', async () => {
+    const known = { round: 0, trained: ['0-1'], stale: [] };
+    const { progress } = await fed([[1], [1, 2]], new PartialRounds());
+    expect(progress).toMatchObject({ round: 0, finishedGroups: 0, partialRounds: [known] });
+    expect((await fed([[1], [1, 2]])).progress).not.toHaveProperty('partialRounds');
+    // The round is done again, and whole.
+    const again = new PartialRounds([known]);
+    await fed(
+      [
+        [2, 1],
+        [1, 2],
+      ],
+      again,
+    );
+    expect(again.list).toEqual([]);
+  });
+
   it('should say of each stage what came in vain since the one before, and nothing where nothing did', () => {
     const said: RunEvent[] = [];
     const passedOver = countPassedOver((event) => said.push(event));

@@ -93,6 +93,20 @@ describe('a ticket that comes to a gateway', () => {
     await vi.waitFor(() => expect(bench.metrics).toMatchObject([{ groupId: '2-1', stale: 1 }]));
   });
 
+  it('should not call a group trained whose round was closed without it', async () => {
+    const bench = await start();
+    const { id } = await bench.decided();
+    await give(bench, ticket(id));
+    await vi.waitFor(() => expect(groupOf(bench.desk, id).round).toBe(0));
+    await bench.beginRound(1, [{ round: 0, trained: ['0-1'], stale: [] }]);
+    await vi.waitFor(() => expect(groupOf(bench.desk, id).state).toBe('lost'));
+    expect(bench.events.filter(({ type }) => type === 'round')).toHaveLength(1);
+    await bench.close();
+    bench.leave();
+    const again = await start({ path: bench.path, firstRound: 1 });
+    expect(groupOf(again.desk, id)).toMatchObject({ state: 'lost', round: 0 });
+  });
+
   it('should send no prompt in for a group that is decided too late', async () => {
     const bench = await start();
     const { id } = await bench.ask();

@@ -12,6 +12,8 @@ const REQUEST = {
   ...{ requestedAt: 0, expiresAt: 30_000 },
 };
 const WITHIN_MS = 1000;
+/** Every change of a group is on disk before it is told. */
+const PATIENCE = { timeout: 20_000 };
 
 /** A gateway over Kafka, for all that it knows, and what the other gateway and other programs write. */
 async function start(overrides: readonly string[] = []) {
@@ -74,8 +76,9 @@ describe('a gateway that lags behind', () => {
     await writes.vote(2);
     await settled();
     await writes.drawn();
-    await vi.waitFor(() =>
-      expect(groupOf(desk, ID)).toMatchObject({ state: 'decided', rewards: [0, 0, 1, 0] }),
+    await vi.waitFor(
+      () => expect(groupOf(desk, ID)).toMatchObject({ state: 'decided', rewards: [0, 0, 1, 0] }),
+      PATIENCE,
     );
     expect(letters).toEqual([]);
   });
@@ -128,13 +131,59 @@ describe('a gateway that lags behind', () => {
       const message = { groupId: `0-${index}`, groupIndex: index, round: 0, prompt, sourceId };
       await transport.publish('prompts', { key: message.groupId, message });
     }
-    await vi.waitFor(() =>
-      expect(groups.map(({ id }) => groupOf(bench.desk, id).round)).toEqual([0, 0, 0, 0, 0, 0]),
+    await vi.waitFor(
+      () => expect(groups.map(({ id }) => groupOf(bench.desk, id).round)).toEqual([0, 0, 0, 0, 0, 0]),
+      PATIENCE,
     );
     await bench.settled();
     expect(bench.rewards.length).toBeLessThan(6);
     await bench.beginRound(1);
     expect(groups.map(({ id }) => groupOf(bench.desk, id).state)).toEqual(new Array(6).fill('trained'));
+  });
+
+  it('should say of a group what became of it at another gateway, or while this one was away', async () => {
+    const bench = await start();
+    const { transport } = bench.context;
+    const groups: ServedGroup[] = [];
+    for (let index = 0; index < 5; index++) groups.push(await bench.decided());
+    const other = transport
+      .subscribe({ topic: 'prompts', consumerGroup: 'gateways', maxInFlight: 9 })
+      .subscribe(({ ack }) => ack());
+    onTestFinished(() => other.unsubscribe());
+    const place = async (index: number, round: number) => {
+      const { id: sourceId, prompt } = groups[index] as ServedGroup;
+      const groupIndex = 32 * round + index;
+      const message = { groupId: `${round}-${index}`, groupIndex, round, prompt, sourceId };
+      await transport.publish('prompts', { key: message.groupId, message });
+    };
+    const states = () =>
+      groups.map(({ id }) => [groupOf(bench.desk, id).state, groupOf(bench.desk, id).round]);
+    for (const index of [0, 1, 2]) await place(index, 0);
+    await vi.waitFor(() => expect(states().slice(0, 3)).toEqual(new Array(3).fill(['decided', 0])), PATIENCE);
+    const partial = { round: 0, trained: ['0-0'], stale: ['0-1'] };
+    await bench.beginRound(2, [partial]);
+    // The tickets of these are read after their rounds.
+    await place(3, 0);
+    await place(4, 1);
+    const known = [
+      ['trained', 0],
+      ['stale', 0],
+      ['lost', 0],
+      ['lost', 0],
+      ['trained', 1],
+    ];
+    await vi.waitFor(() => expect(states()).toEqual(known), PATIENCE);
+    // What is told of no more stays.
+    await bench.beginRound(3);
+    await place(2, 0);
+    await bench.settled();
+    expect(states()).toEqual(known);
+    // The round is done again after a kill, with another outcome.
+    await bench.beginRound(3, [{ round: 0, trained: ['0-1', '0-3'], stale: ['0-0'] }]);
+    await vi.waitFor(() =>
+      expect(states().map(([state]) => state)).toEqual(['stale', 'trained', 'lost', 'trained', 'trained']),
+    );
+    await bench.close();
   });
 
   it('should refuse at once a vote for what can be no group', async () => {
@@ -147,10 +196,10 @@ describe('a gateway that lags behind', () => {
     const { writes, rewards, settled, desk, beginRound } = await start();
     await writes.ticket();
     await settled();
-    await beginRound(1);
+    await beginRound(1, [{ round: 0, trained: ['0-0'], stale: [] }]);
     await writes.drawn();
     await writes.vote(2);
-    await vi.waitFor(() => expect(groupOf(desk, ID)).toMatchObject({ state: 'stale', round: null }));
+    await vi.waitFor(() => expect(groupOf(desk, ID)).toMatchObject({ state: 'lost', round: 0 }), PATIENCE);
     expect(rewards).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@
 import { VirtualTimeScheduler } from 'rxjs';
 import { onTestFinished, vi } from 'vitest';
 import { progressAt } from '../../../../src/streams/config/resolved/progress-at.js';
-import { RUN_KEY } from '../../../../src/streams/messages/messages.js';
+import { type PartialRound, RUN_KEY } from '../../../../src/streams/messages/messages.js';
 import type { DrawnPictures, PictureRequest } from '../../../../src/streams/messages/people.js';
 import type {
   Desk,
@@ -93,10 +93,13 @@ export async function gatewayBench({ path, overrides = [], firstRound = 0, draw,
     stage.unsubscribe();
   };
   onTestFinished(leave);
-  const beginRound = async (round: number) => {
+  const beginRound = async (round: number, partialRounds: readonly PartialRound[] = []) => {
     version = round;
     await transport.publish('schedule', { key: RUN_KEY, message: interval(round) });
-    await transport.publish('progress', { key: RUN_KEY, message: progressAt(config, round) });
+    await transport.publish('progress', {
+      key: RUN_KEY,
+      message: progressAt(config, round, { partialRounds }),
+    });
   };
   await beginRound(firstRound);
   const { desk } = gateway;

@@ -229,6 +229,10 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
       sharedConfig: fc.string(),
       trainPrompts: fc.string(),
       schedulePosition: count,
+      partialRounds: fc.array(
+        fc.record({ round: count, trained: fc.array(fc.string()), stale: fc.array(fc.string()) }),
+        { minLength: 1, maxLength: 3 },
+      ),
     },
     { requiredKeys: ['finishedGroups', 'round', 'isOver', 'sharedConfig'] },
   ),
