@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encodeLoraFile } from '../../../src/models/adapters/lora-file.js';
+import { policyParameters } from '../../../src/models/policy/policy-file.js';
 import { readPolicy } from '../../../src/streams/directory/read-adapter.js';
 
 let folder: string;
@@ -37,14 +38,17 @@ describe('readPolicy', () => {
     },
   );
 
-  it('should refuse the layers of a text encoder, with their names', async () => {
+  it('should read the layers of text encoders, which a policy that does not train them refuses by name', async () => {
     const path = join(folder, 'text.safetensors');
     await writeFile(
       path,
       encodeLoraFile([layer('unet.a'), layer('text_encoder.b'), layer('text_encoder.c')]),
     );
-    await expect(readPolicy(path)).rejects.toThrow(
-      'expected only layers of the UNet, got 2 of other components: "text_encoder.b", "text_encoder.c".',
+    const policy = await readPolicy(path);
+    expect(policy.adapter?.layers).toEqual(['text_encoder.b', 'text_encoder.c', 'a']);
+    const untrained = { component: 'unet', adapters: [], weights: [] };
+    expect(() => policyParameters(policy, untrained, path)).toThrow(
+      'expected only layers that are trained, got 2 of text encoders that are not: "text_encoder.b", "text_encoder.c".',
     );
   });
 
