@@ -42,6 +42,20 @@ export function negativePart(metadata: PromptMetadata | undefined): { readonly n
   return typeof negative === 'string' && negative.trim() !== '' ? { negativePrompt: negative.trim() } : {};
 }
 
+/** A size in pixels. A side that is missing, or no number, is NaN. */
+export interface AskedSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Returns `{ size }` of a prompt that asks for one by `width` and `height`, numbers or, as in a table, text; else `{}`. */
+export function sizePart(metadata: PromptMetadata | undefined): { readonly size?: AskedSize } {
+  const [width = '', height = ''] = [metadata?.width ?? '', metadata?.height ?? ''];
+  if (width === '' && height === '') return {};
+  const side = (value: JsonValue) => Number(value === '' ? Number.NaN : value);
+  return { size: { width: side(width), height: side(height) } };
+}
+
 /** Returns `{ metadata }`, or `{}` if there is none. */
 export function metadataPart(metadata: PromptMetadata | undefined): { readonly metadata?: PromptMetadata } {
   return metadata !== undefined && Object.keys(metadata).length > 0 ? { metadata } : {};

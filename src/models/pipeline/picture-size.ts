@@ -10,6 +10,12 @@ export interface PictureSize {
   readonly height?: number | undefined;
 }
 
+/** Both sides, in pixels. */
+export interface GivenSize {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** Height and width of the pictures that a folder's model draws by itself. */
 export const ownSize = ({ denoiser, vaeDecoder }: PipelineFolder): readonly [number, number] => {
   const [height, width] = denoiser.config.sampleSize;

@@ -48,15 +48,14 @@ export function denoisingPairUnits(
 
 type NoisedSample = Pick<TrainingSample, 'prompt' | 'negativePrompt' | 'advantage' | 'trajectory'>;
 
-/** Samples of one unit are noised alike. */
+/** Samples of one unit are noised alike; their pictures have one size. */
 function noisedUnits(
   pipeline: Pipeline,
   units: readonly (readonly NoisedSample[])[],
   timestepsPerSample: number,
   { seed, round, epoch, update }: DenoisingKey,
 ): RowUnit[] {
-  const { schedule, latentShape } = pipeline;
-  const size = elementCount(latentShape);
+  const { schedule } = pipeline;
   const place = { seed, group: round, branch: epoch, step: update };
   const timesteps = counterRandom({ ...place, purpose: 'forward-timesteps' });
   const noises = counterRandom({ ...place, purpose: 'forward-noise' });
@@ -64,6 +63,8 @@ function noisedUnits(
   const noised = units.flatMap((unit) =>
     Array.from({ length: timestepsPerSample }, () => {
       const timestep = trainingTimestep(schedule, timesteps.integer(schedule.config.numTrainTimesteps));
+      const { latentShape } = at(unit, 0).trajectory;
+      const size = elementCount(latentShape ?? pipeline.latentShape);
       const noise = noises.normal(size);
       const { signalScale, noiseScale, target, predOriginalSample } = forwardProcess(schedule, timestep);
       const scalars = { ...predOriginalSample, signalScale, noiseScale };
@@ -76,8 +77,11 @@ function noisedUnits(
           cleanLatents,
           target: mix(target.originalCoefficient, target.noiseCoefficient),
         });
-        const texts = { prompt, ...(negativePrompt !== undefined && { negativePrompt }) };
-        return { ...texts, step: null, timestep, weight, advantage, scalars, latents };
+        return {
+          ...{ prompt, ...(negativePrompt !== undefined && { negativePrompt }) },
+          ...(latentShape && { latentShape }),
+          ...{ step: null, timestep, weight, advantage, scalars, latents },
+        };
       };
       return { timestep, rows: unit.map(rowOf) };
     }),

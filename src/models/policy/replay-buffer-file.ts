@@ -1,5 +1,5 @@
 /**
- * @file A replay buffer as a safetensors file: a table of latents, a list of prompts, and one column for everything else.
+ * @file A replay buffer as a safetensors file: tables of latents, a list of prompts, and one column for everything else.
  * Latents after a step and before the next are the same: where two transitions of a trajectory follow one another in the
  * buffer, they are stored once.
  */
@@ -8,7 +8,8 @@ import { z } from 'zod';
 import { at } from '../../at.js';
 import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from '../files/safetensors.js';
 import { foreignState, tensorInWords } from '../optimizers/adamw-state-file.js';
-import type { ReplayBuffer } from './replay-buffer.js';
+import { elementCount } from '../tensor.js';
+import type { ReplayBuffer, Transition } from './replay-buffer.js';
 
 /** Whole numbers, one a transition: `prompt`, `before` and `after` are places in the list of prompts and among the latents. */
 const INDEX_COLUMNS = ['prompt', 'step', 'before', 'after', 'policyVersion'] as const;
@@ -19,11 +20,12 @@ type Column = (typeof INDEX_COLUMNS)[number] | (typeof NUMBER_COLUMNS)[number];
 /**
  * Returns the bytes of a buffer: `latents` [R, D] F32, the columns [N] I64 (`logProb` and `reward` as the bits of float64,
  * which the format's readers may not know), and the prompts as JSON in the metadata: a text, or a pair of prompt and negative
- * prompt. Equal buffers give equal bytes.
+ * prompt. Latents that name their shape are in a table of that shape, `latents.4x64x96`; places among the latents go through
+ * the tables in the order of their names. Equal buffers give equal bytes.
  */
 export function encodeReplayBuffer(buffer: ReplayBuffer): Uint8Array {
   const prompts = new Map<string, { readonly place: number; readonly texts: PromptTexts }>();
-  const rows: Float32Array[] = [];
+  const tables = new Map<string, Float32Array[]>(buffer.length === 0 ? [[LATENTS, []]] : []);
   const columns: Record<Column, number[]> = {
     prompt: [],
     step: [],
@@ -33,24 +35,38 @@ export function encodeReplayBuffer(buffer: ReplayBuffer): Uint8Array {
     logProb: [],
     reward: [],
   };
-  for (const { prompt, negativePrompt, latents, nextLatents, ...numbers } of buffer) {
+  const tableOf = ({ latentShape }: Transition) =>
+    latentShape ? `${LATENTS}.${latentShape.join('x')}` : LATENTS;
+  for (const transition of buffer) {
+    const { prompt, negativePrompt, latents, nextLatents, ...numbers } = transition;
     const texts = negativePrompt === undefined ? prompt : ([prompt, negativePrompt] as const);
     const key = JSON.stringify(texts);
     const { place } = prompts.get(key) ?? { place: prompts.size };
     prompts.set(key, { place, texts });
     columns.prompt.push(place);
+    const rows = tables.get(tableOf(transition)) ?? [];
+    tables.set(tableOf(transition), rows);
     if (!sameBits(rows.at(-1), latents)) rows.push(latents);
     columns.before.push(rows.length - 1);
     columns.after.push(rows.push(nextLatents) - 1);
     for (const name of ['step', 'policyVersion', ...NUMBER_COLUMNS] as const)
       columns[name].push(numbers[name]);
   }
-  const size = rows[0]?.length ?? 0;
-  const latents = new Float32Array(rows.length * size);
-  for (const [index, row] of rows.entries()) latents.set(row, index * size);
-  const tensors = new Map<string, SafetensorsTensor>([
-    ['latents', { dtype: 'F32', shape: [rows.length, size], data: latents }],
-  ]);
+  const tensors = new Map<string, SafetensorsTensor>();
+  const starts = new Map<string, number>();
+  let start = 0;
+  for (const name of [...tables.keys()].sort()) {
+    const rows = tables.get(name) ?? [];
+    starts.set(name, start);
+    start += rows.length;
+    const size = rows[0]?.length ?? 0;
+    const data = new Float32Array(rows.length * size);
+    for (const [index, row] of rows.entries()) data.set(row, index * size);
+    tensors.set(name, { dtype: 'F32', shape: [rows.length, size], data });
+  }
+  for (const [index, transition] of buffer.entries())
+    for (const name of ['before', 'after'] as const)
+      columns[name][index] = at(columns[name], index) + (starts.get(tableOf(transition)) ?? 0);
   const column = (name: Column, data: BigInt64Array) =>
     tensors.set(name, { dtype: 'I64', shape: [buffer.length], data });
   for (const name of INDEX_COLUMNS) column(name, BigInt64Array.from(columns[name], BigInt));
@@ -69,10 +85,7 @@ export function encodeReplayBuffer(buffer: ReplayBuffer): Uint8Array {
  */
 export function decodeReplayBuffer(bytes: Uint8Array, where: string): ReplayBuffer {
   const { tensors, metadata } = decodeSafetensors(bytes, where);
-  const table = tensors.get('latents');
-  if (table?.dtype !== 'F32' || table.shape.length !== 2)
-    throw foreignState(where, 'F32 latents of two axes', tensorInWords(table));
-  const [numRows = 0, size = 0] = table.shape;
+  const rows = rowsOf(tensors, where);
   const count = tensors.get('step')?.shape[0] ?? 0;
   const column = (name: Column): BigInt64Array => {
     const tensor = tensors.get(name);
@@ -88,19 +101,46 @@ export function decodeReplayBuffer(bytes: Uint8Array, where: string): ReplayBuff
   const numbers = (name: (typeof NUMBER_COLUMNS)[number]) => new Float64Array(column(name).buffer);
   const prompts = parsePrompts(metadata.prompts, where);
   const promptOf = indices('prompt', prompts.length);
-  const [before, after] = [indices('before', numRows), indices('after', numRows)];
+  const [before, after] = [indices('before', rows.length), indices('after', rows.length)];
   const [steps, versions] = [indices('step'), indices('policyVersion')];
   const [logProbs, rewards] = [numbers('logProb'), numbers('reward')];
-  const row = (index: number) => table.data.subarray(index * size, (index + 1) * size);
-  return steps.map((step, index) => ({
-    ...textsOf(at(prompts, at(promptOf, index))),
-    step,
-    latents: row(at(before, index)),
-    nextLatents: row(at(after, index)),
-    logProb: at(logProbs, index),
-    reward: at(rewards, index),
-    policyVersion: at(versions, index),
-  }));
+  return steps.map((step, index) => {
+    const [{ latents, latentShape }, next] = [at(rows, at(before, index)), at(rows, at(after, index))];
+    if (next.latentShape?.join() !== latentShape?.join())
+      throw foreignState(`${where} after`, 'the table of the latents before', `place ${at(after, index)}`);
+    return {
+      ...textsOf(at(prompts, at(promptOf, index))),
+      ...(latentShape && { latentShape }),
+      ...{ step, latents, nextLatents: next.latents },
+      logProb: at(logProbs, index),
+      reward: at(rewards, index),
+      policyVersion: at(versions, index),
+    };
+  });
+}
+
+const LATENTS = 'latents';
+
+type LatentRow = Pick<Transition, 'latents' | 'latentShape'>;
+
+/** The rows of all tables, in the order of their names. */
+function rowsOf(tensors: ReadonlyMap<string, SafetensorsTensor>, where: string): readonly LatentRow[] {
+  const names = [...tensors.keys()].filter((name) => /^latents(\.\d+x\d+x\d+)?$/.test(name)).sort();
+  if (names.length === 0) names.push(LATENTS);
+  return names.flatMap((name) => {
+    const table = tensors.get(name);
+    const [, ...sides] = name.split(/[.x]/).map(Number);
+    const [channels, height, width] = sides;
+    const latentShape = width ? ([channels ?? 0, height ?? 0, width] as const) : undefined;
+    const [numRows = 0, size = 0] = table?.shape ?? [];
+    const fits = table?.shape.length === 2 && (!latentShape || size === elementCount(latentShape));
+    if (table?.dtype !== 'F32' || !fits)
+      throw foreignState(where, `F32 ${name} of two axes`, tensorInWords(table));
+    return Array.from({ length: numRows }, (_, index) => ({
+      latents: table.data.subarray(index * size, (index + 1) * size),
+      ...(latentShape && { latentShape }),
+    }));
+  });
 }
 
 /** By bits, as -0 is to come back as -0. */

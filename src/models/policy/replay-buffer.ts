@@ -5,11 +5,15 @@
 
 import { TributaryError } from '../../errors.js';
 import type { CounterRandom } from '../random/counter-random.js';
+import type { Trajectory } from '../rollouts/sampler.js';
+import { elementCount } from '../tensor.js';
 
 /** One sampler step of one trajectory, and the reward of its picture. */
 export interface Transition {
   readonly prompt: string;
   readonly negativePrompt?: string;
+  /** As in `Trajectory`. */
+  readonly latentShape?: Trajectory['latentShape'];
   /** Sampler step, from 0. */
   readonly step: number;
   /** x before the step: [C, H, W], flat. */
@@ -32,18 +36,18 @@ export type ReplayBuffer = readonly Transition[];
  * Source: DPOK, google-research/google-research dpok/train_online_pg.py at 1d49f2c, `_trim_buffer` (capacity 1000: at 50
  * steps, 20 trajectories).
  *
- * Errors: TRIB_INTERNAL if the capacity is not a whole number above 0, or latents differ in length.
+ * Errors: TRIB_INTERNAL if the capacity is not a whole number above 0, or latents are not as long as their shape says or,
+ * without one, as the others.
  */
 export function push(buffer: ReplayBuffer, transitions: ReplayBuffer, capacity: number): ReplayBuffer {
   if (!Number.isInteger(capacity) || capacity < 1)
     throw misused('capacity', 'a whole number above 0', `${capacity}`, 'Give the buffer room.');
   const all = [...buffer, ...transitions];
-  const length = all[0]?.latents.length;
-  const other = transitions.find(
-    ({ latents, nextLatents }) => latents.length !== length || nextLatents.length !== length,
-  );
-  if (other) {
-    const got = `${other.latents.length} and ${other.nextLatents.length}`;
+  const common = all.find(({ latentShape }) => latentShape === undefined)?.latents.length ?? 0;
+  for (const { latents, nextLatents, latentShape } of transitions) {
+    const length = latentShape ? elementCount(latentShape) : common;
+    if (latents.length === length && nextLatents.length === length) continue;
+    const got = `${latents.length} and ${nextLatents.length}`;
     throw misused('latents', `${length} numbers before and after a step`, got, 'Keep one buffer a model.');
   }
   return all.slice(-capacity);

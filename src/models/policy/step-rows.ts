@@ -20,7 +20,7 @@ export function transitionsOf(
   trainedSteps: readonly number[],
   policyVersion: number,
 ): Transition[] {
-  const { firstStep, latents, logProbs } = trajectory;
+  const { firstStep, latents, logProbs, latentShape } = trajectory;
   const rowSize = latents.length / (logProbs.length + 1);
   return trainedSteps
     .filter((step) => step >= firstStep)
@@ -29,6 +29,7 @@ export function transitionsOf(
       return {
         prompt,
         ...(negativePrompt !== undefined && { negativePrompt }),
+        ...(latentShape && { latentShape }),
         step,
         latents: latents.subarray(index * rowSize, (index + 1) * rowSize),
         nextLatents: latents.subarray((index + 1) * rowSize, (index + 2) * rowSize),
@@ -104,7 +105,7 @@ function weightsOf({ coefficients, trainedSteps, weights }: StepPlan): readonly 
 }
 
 function rowOf(
-  { prompt, negativePrompt, step, latents, nextLatents, logProb }: Transition,
+  { prompt, negativePrompt, latentShape, step, latents, nextLatents, logProb }: Transition,
   advantage: number,
   weight: number,
   { coefficients }: StepPlan,
@@ -120,6 +121,7 @@ function rowOf(
   return {
     prompt,
     ...(negativePrompt !== undefined && { negativePrompt }),
+    ...(latentShape && { latentShape }),
     step,
     timestep,
     weight,

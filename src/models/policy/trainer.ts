@@ -21,7 +21,7 @@ import { type StepPlan, transitionsOf, transitionUnits } from './step-rows.js';
 import type { TextPolicy } from './text-policy.js';
 import type { TrainerSettings } from './trainer-settings.js';
 import type { RowUnit, TrainingSample } from './training-rows.js';
-import { openTrainingRuns, type TrainingRuns } from './training-runs.js';
+import { openTrainingRuns, type SizedGraph, type TrainingRuns } from './training-runs.js';
 import {
   createTrainingStatistics,
   type TrainingStatistics,
@@ -79,20 +79,21 @@ export interface Trainer {
 
 /**
  * Compiles the training graph and returns a trainer over it. `baseline` is subtracted from what a step earned; `text` is there
- * where text encoders are trained.
+ * where text encoders are trained; `sized` are the same for samples whose trajectories name a shape.
  */
 export async function createTrainer(parts: {
   readonly engine: Engine;
   readonly pipeline: Pipeline;
   readonly policyGraph: PolicyGraph;
+  readonly sized?: readonly SizedGraph[];
   readonly settings: TrainerSettings;
   readonly baseline?: ValueBaseline | null;
   readonly text?: TextPolicy | null;
 }): Promise<Trainer> {
-  const { engine, pipeline, policyGraph, settings, baseline = null, text = null } = parts;
+  const { engine, pipeline, policyGraph, sized = [], settings, baseline = null, text = null } = parts;
   const { surrogate } = policyGraph;
   const { updates } = settings;
-  const runs = await openTrainingRuns(engine, pipeline, policyGraph, settings, text);
+  const runs = await openTrainingRuns(engine, { pipeline, policyGraph }, sized, settings, text);
   const slow = new Set([...policyGraph.adapters, ...(text?.adapters ?? [])].map(({ inputA }) => inputA));
   const learningRateScale = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
 

@@ -27,6 +27,8 @@ export interface TrainingRow {
   /** Sampler step of a trajectory; null for a noised picture. */
   readonly step: number | null;
   readonly timestep: number;
+  /** As in `Trajectory`. */
+  readonly latentShape?: Trajectory['latentShape'];
   /** Share of the update's loss. */
   readonly weight: number;
   readonly advantage: number;
@@ -39,9 +41,27 @@ export interface TrainingRow {
 /** Rows that belong together in one minibatch: a single one, or the preferred and the rejected half of a pair. */
 export type RowUnit = readonly TrainingRow[];
 
+/** The size of the latents of a unit, which all its rows have; empty where it is that of the pipeline. */
+export const shapeOf = ([row]: RowUnit): string => row?.latentShape?.join('x') ?? '';
+
 /**
- * Splits the units of an update into runs of at most `size` rows, in order. Where the network takes one timestep for all
- * rows, a run ends where the timestep changes.
+ * Sorts the units of an update by the size of their latents: sizes in the order of `shapes`, units of one size in the order
+ * that they had. A row keeps its weight, so the loss is the same mean over all rows.
+ *
+ * Errors: TRIB_CONFIG for a size that is none of them, as of rows that were recorded with other settings.
+ */
+export function sortedByShape(units: readonly RowUnit[], shapes: readonly string[]): readonly RowUnit[] {
+  const sorted = shapes.flatMap((shape) => units.filter((unit) => shapeOf(unit) === shape));
+  if (sorted.length === units.length) return sorted;
+  const other = units.map(shapeOf).find((shape) => !shapes.includes(shape));
+  const expected = shapes.map((shape) => shape || 'the common size').join(', ');
+  const text = `training rows: expected latents of ${expected}, got ${other}. Train with the stages.sampler.buckets that drew them.`;
+  throw new TributaryError('TRIB_CONFIG', text);
+}
+
+/**
+ * Splits the units of an update into runs of at most `size` rows, in order. A run ends where the size of the latents changes,
+ * and where the network takes one timestep for all rows, where the timestep does.
  */
 export function* minibatches(
   units: readonly RowUnit[],
@@ -52,9 +72,12 @@ export function* minibatches(
   while (start < units.length) {
     const most = Math.floor(size / at(units, start).length);
     const limit = units.slice(start, start + most);
+    const shape = shapeOf(at(units, start));
     const { timestep } = at(at(units, start), 0);
-    const other = limit.findIndex(([row]) => row?.timestep !== timestep);
-    const minibatch = oneTimestepARun && other > 0 ? limit.slice(0, other) : limit;
+    const other = limit.findIndex(
+      (unit) => shapeOf(unit) !== shape || (oneTimestepARun && unit[0]?.timestep !== timestep),
+    );
+    const minibatch = other > 0 ? limit.slice(0, other) : limit;
     yield minibatch;
     start += minibatch.length;
   }
@@ -89,7 +112,7 @@ export type RowTexts = Readonly<Record<string, (prompt: string) => Promise<Float
 /**
  * Returns the feeds of one run. With guidance the unconditional rows come first.
  *
- * Errors: TRIB_INTERNAL for an input that nobody feeds.
+ * Errors: TRIB_INTERNAL for an input that nobody feeds; TRIB_CONFIG for latents of another size.
  */
 export async function rowFeeds(
   pipeline: Pipeline,
@@ -132,6 +155,12 @@ export async function rowFeeds(
 
 function concat(parts: readonly Float32Array[], size: number): Float32Array {
   const whole = new Float32Array(parts.length * size);
-  for (const [index, part] of parts.entries()) whole.set(part, index * size);
+  for (const [index, part] of parts.entries()) {
+    if (part.length !== size) {
+      const text = `training rows: expected latents of ${size} numbers, got ${part.length}. Train with the size of pictures that drew them.`;
+      throw new TributaryError('TRIB_CONFIG', text);
+    }
+    whole.set(part, index * size);
+  }
   return whole;
 }

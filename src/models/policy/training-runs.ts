@@ -18,6 +18,8 @@ import {
   type RowTexts,
   type RowUnit,
   rowFeeds,
+  shapeOf,
+  sortedByShape,
   type TrainingRow,
 } from './training-rows.js';
 import type { TrainingStatisticsCollector } from './training-statistics.js';
@@ -57,21 +59,34 @@ export interface TrainingRuns {
 }
 
 interface Run {
-  readonly numUnits: number;
+  readonly minibatch: readonly RowUnit[];
   readonly rows: readonly TrainingRow[];
   readonly outputs: Tensors;
 }
 
-/** Compiles the training graph. `text` is released with it. */
+/** The training graph for pictures of one size. */
+export interface SizedGraph {
+  readonly pipeline: Pipeline;
+  readonly policyGraph: PolicyGraph;
+}
+
+/**
+ * Compiles the training graph. `text` is released with it.
+ *
+ * @param common for rows that do not name the shape of their latents.
+ * @param sized for those that do.
+ */
 export async function openTrainingRuns(
   engine: Engine,
-  pipeline: Pipeline,
-  policyGraph: PolicyGraph,
+  common: SizedGraph,
+  sized: readonly SizedGraph[],
   { lora, guidanceScale, minibatchSize }: TrainerSettings,
   text: TextPolicy | null,
 ): Promise<TrainingRuns> {
-  const { graph, gradients, ownReferences } = policyGraph;
-  const executable = await compileGraph(engine, graph, { label: 'training graph', gradients });
+  const { pipeline, policyGraph } = common;
+  const { ownReferences } = policyGraph;
+  const compiled = await compileSizes(engine, common, sized);
+  const { executable } = named(compiled, COMMON_SHAPE);
   const parameterNames = namesOf(policyGraph);
   const ownNames = ownReferences.flatMap((reference) => parameterNames.map((name) => `${reference}:${name}`));
   const held = new Set([...parameterNames, ...ownNames, LOSS_SCALE]);
@@ -107,7 +122,15 @@ export async function openTrainingRuns(
     };
   }
 
-  /** Runs in the order of the rows, which fixes the order of all sums; `shards` of them are computed side by side. */
+  const graphOf = (unit: RowUnit) => named(compiled, shapeOf(unit));
+
+  /** Gives the graphs that the units need what they share. */
+  async function hold(units: readonly RowUnit[], policy: HeldPolicy): Promise<void> {
+    const feeds = heldFeeds(policy);
+    for (const one of new Set(units.map((unit) => graphOf(unit).executable))) await one.hold(feeds);
+  }
+
+  /** Runs in the order of the rows, which fixes that of all sums; `shards` of them are computed side by side. */
   function runs(
     units: readonly RowUnit[],
     texts: RowTexts | undefined,
@@ -116,9 +139,10 @@ export async function openTrainingRuns(
     const atOnce = RUNS_PER_SHARD * executable.shards;
     return inOrder(minibatches(units, minibatchSize, oneTimestepARun), atOnce, async (minibatch) => {
       const rows = arrange(minibatch, minibatchSize);
-      const feeds = await rowFeeds(pipeline, rows, rowInputs, guidanceScale, texts);
-      const outputs = await executable.run(feeds, { signal, transfer: true });
-      return { numUnits: minibatch.length, rows, outputs };
+      const graph = graphOf(at(minibatch, 0));
+      const feeds = await rowFeeds(graph.pipeline, rows, rowInputs, guidanceScale, texts);
+      const outputs = await graph.executable.run(feeds, { signal, transfer: true });
+      return { minibatch, rows, outputs };
     });
   }
 
@@ -127,14 +151,15 @@ export async function openTrainingRuns(
     sessionThreads: executable.sessionThreads,
     fallbacks: executable.fallbacks,
     isScaled,
-    async sumGradients(units, policy, statistics, signal) {
-      await executable.hold(heldFeeds(policy));
+    async sumGradients(rows, policy, statistics, signal) {
+      const units = sortedByShape(rows, Object.keys(compiled));
+      await hold(units, policy);
       const texts = await openTexts(units, policy);
       const sums: Record<string, Float64Array> = {};
       let loss = 0;
-      for await (const { rows, outputs } of runs(units, texts?.texts, signal)) {
+      for await (const { rows: fed, outputs } of runs(units, texts?.texts, signal)) {
         loss += at(float32Data(outputs.loss, 'loss'), 0);
-        statistics.addRows(rows, {
+        statistics.addRows(fed, {
           ratios: outputs.ratio && float32Data(outputs.ratio, 'ratio'),
           kls: outputs.klToPretrained && float32Data(outputs.klToPretrained, 'klToPretrained'),
         });
@@ -148,8 +173,8 @@ export async function openTrainingRuns(
             squaredNorm += gradient[i]! * gradient[i]!;
           }
         }
-        statistics.addRun(rows, Math.sqrt(squaredNorm) / policy.scale);
-        texts?.add(rows, outputs);
+        statistics.addRun(fed, Math.sqrt(squaredNorm) / policy.scale);
+        texts?.add(fed, outputs);
       }
       const unscale = (name: string) => Float32Array.from(named(sums, name), (value) => value / policy.scale);
       const ofDenoiser = parameterNames.map((name) => [name, unscale(name)] as const);
@@ -158,18 +183,39 @@ export async function openTrainingRuns(
         gradients: { ...Object.fromEntries(ofDenoiser), ...(await texts?.gradients(policy.scale)) },
       };
     },
-    async logRatios(units, parameters, signal) {
+    async logRatios(rows, parameters, signal) {
+      const units = sortedByShape(rows, Object.keys(compiled));
       const policy = { parameters, old: parameters, start: parameters, scale: 1 };
-      await executable.hold(heldFeeds(policy));
+      await hold(units, policy);
       const texts = await openTexts(units, policy);
-      const logRatios: number[] = [];
-      for await (const { numUnits, outputs } of runs(units, texts?.texts, signal))
-        logRatios.push(...float32Data(outputs.ratio, 'ratio').subarray(0, numUnits).map(Math.log));
-      return Float32Array.from(logRatios);
+      const logRatios = new Map<RowUnit, number>();
+      for await (const { minibatch, outputs } of runs(units, texts?.texts, signal)) {
+        const ratios = float32Data(outputs.ratio, 'ratio');
+        for (const [place, unit] of minibatch.entries()) logRatios.set(unit, Math.log(at(ratios, place)));
+      }
+      return Float32Array.from(rows, (unit) => logRatios.get(unit) ?? Number.NaN);
     },
     async release() {
-      await executable.release();
+      for (const one of new Set(Object.values(compiled))) await one.executable.release();
       await text?.release();
     },
   };
+}
+
+/** Of rows that name no shape. */
+const COMMON_SHAPE = '';
+
+/** The graphs by the shape of latents, in the order in which rows are sorted; of one size there is one, whoever names it. */
+async function compileSizes(engine: Engine, common: SizedGraph, sized: readonly SizedGraph[]) {
+  const compile = async ({ pipeline, policyGraph: { graph, gradients } }: SizedGraph) => ({
+    pipeline,
+    executable: await compileGraph(engine, graph, { label: 'training graph', gradients }),
+  });
+  const first = await compile(common);
+  const compiled: Record<string, typeof first> = { [COMMON_SHAPE]: first };
+  for (const one of sized) {
+    const isCommon = one.pipeline.latentShape.join() === common.pipeline.latentShape.join();
+    compiled[one.pipeline.latentShape.join('x')] = isCommon ? first : await compile(one);
+  }
+  return compiled;
 }

@@ -29,6 +29,7 @@ export const RANDOM_PURPOSES = {
   'prompt-source': 17,
   'pair-order': 18,
   comparison: 19,
+  'picture-size': 20,
 } as const;
 
 export type RandomPurpose = keyof typeof RANDOM_PURPOSES;

@@ -11,6 +11,7 @@ import { ddimStep } from '../diffusion/ddim-step.js';
 import { type StochasticSettings, stochasticCoefficients } from '../diffusion/stochastic-steps.js';
 import { roundToFloat16 } from '../numeric/float16.js';
 import type { Denoiser } from '../pipeline/denoiser.js';
+import type { GivenSize } from '../pipeline/picture-size.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import { type CounterRandom, counterRandom } from '../random/counter-random.js';
 import { elementCount } from '../tensor.js';
@@ -38,6 +39,8 @@ export interface RolloutRequest {
   readonly prompt: string;
   /** Of this prompt; absent where that of the pipeline holds. */
   readonly negativePrompt?: string;
+  /** Of its pictures; absent where all have the size of the pipeline. `createSizedSampler` reads it. */
+  readonly size?: GivenSize;
 }
 
 /** The path of one leaf: what it does not share with an earlier leaf of its tree. */
@@ -48,6 +51,8 @@ export interface Trajectory {
   readonly latents: Float32Array;
   /** Log-prob of every step from `firstStep` on, the mean over dimensions; 0 where the step is deterministic. */
   readonly logProbs: Float32Array;
+  /** [C, H, W] of each latent; absent where all have the shape of the pipeline. */
+  readonly latentShape?: readonly [number, number, number];
 }
 
 export interface SampledBranch {
@@ -176,10 +181,13 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
     const rollOut = async (wanted: readonly RolloutRequest[], either: AbortSignal) => {
       const { recorded, images } = await rolloutPart(fillUp(wanted, size), widths, trainedSteps, either);
       const imageSize = images.length / (size * leaves);
-      return wanted.map((_, group) => ({
+      return wanted.map(({ size: asked }, group) => ({
         tree,
-        branches: Array.from({ length: leaves }, (__, leaf) => ({
-          trajectory: pathOf(tree, recorded, { group, leaf }, rowSize),
+        branches: Array.from({ length: leaves }, (_, leaf) => ({
+          trajectory: {
+            ...pathOf(tree, recorded, { group, leaf }, rowSize),
+            ...(asked && { latentShape: pipeline.latentShape }),
+          },
           image: images.slice((group * leaves + leaf) * imageSize, (group * leaves + leaf + 1) * imageSize),
         })),
       }));

@@ -2,6 +2,7 @@
 
 import type { SheetLayout } from '../../models/images/picture-sheet.js';
 import type { RecordedStep } from '../../models/rollouts/clean-guess.js';
+import type { Trajectory } from '../../models/rollouts/sampler.js';
 
 /** The end of a branch, and what the advantage rule made of it. */
 interface TreeLeaf {
@@ -43,7 +44,10 @@ interface PickedFork extends TreeFork {
   readonly recorded: RecordedStep | null;
 }
 
-export interface PickedTree extends GroupTree<PickedLeaf, PickedFork> {}
+export interface PickedTree extends GroupTree<PickedLeaf, PickedFork> {
+  /** As in `Trajectory`. */
+  readonly latentShape?: Trajectory['latentShape'];
+}
 
 interface ShownLeaf extends TreeLeaf {
   /** Index on the sheet. */

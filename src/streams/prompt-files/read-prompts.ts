@@ -4,6 +4,7 @@ import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { negativePart } from '../../prompt-metadata.js';
 import { rewardNameFault } from '../config/resolved/named-rewards.js';
 import { mergedSources } from '../config/resolved/prompt-sources.js';
+import { promptSizeFault } from '../config/resolved/size-of.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { ListedPrompt } from '../messages/prompts.js';
@@ -48,16 +49,22 @@ export async function readPrompts(
 ): Promise<PromptFile> {
   const check = given ?? (await promptCheck(config.model.pipeline));
   const checkRewards = rewardCheck(config);
+  const sizeFault = promptSizeFault(config);
   return readPromptFile(path, {
     comments: stageOf(config, 'prompts').comments ?? true,
     check: (listed) => {
       checkRewards(listed);
+      const fault = sizeFault(listed);
+      if (fault !== null) throw new TributaryError('TRIB_PROMPT', `${fault}. ${SIZE_STEP}`);
       check(listed.prompt);
       const { negativePrompt } = negativePart(listed.metadata);
       if (negativePrompt !== undefined) check(negativePrompt);
     },
   });
 }
+
+const SIZE_STEP =
+  'Add { width, height, weight: 0 } to the buckets, or give the key another name if it is no size to draw.';
 
 /** Returns a check that throws for a prompt that names a reward which the config does not have. */
 export function rewardCheck(config: Pick<ResolvedConfig, 'stages'>): (prompt: ListedPrompt) => void {

@@ -8,7 +8,7 @@ import { sizedFolder } from '../../models/pipeline/picture-size.js';
 import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
 import { readPipelineScheduler, readPipelineTokenizer } from '../../models/pipeline/pipeline-index.js';
 import { notAdapted } from '../../models/pipeline/text-encoder.js';
-import { sizeOf } from '../config/resolved/size-of.js';
+import { bucketsOf, sizeOf } from '../config/resolved/size-of.js';
 import { findStage } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { type FaultDetail, type Path, writePath } from '../config/source/fault.js';
@@ -82,9 +82,10 @@ async function findFileFault(
 async function requireFittingModel(path: string, config: ResolvedConfig | undefined): Promise<void> {
   if (config === undefined) return;
   const training = sizeOf(config);
+  const buckets = bucketsOf(config);
   const { width = training.width, height = training.height } = config.evaluation;
   const { extraChannels } = config.model;
-  const asksNothing = [width, height, extraChannels].every((asked) => asked === undefined);
+  const asksNothing = [width, height, extraChannels, buckets[0]].every((asked) => asked === undefined);
   // What else is wrong with a folder is said when it is opened.
   const folder = await readPipelineFolder(path).catch((error) => {
     if (asksNothing) return null;
@@ -92,7 +93,9 @@ async function requireFittingModel(path: string, config: ResolvedConfig | undefi
   });
   if (folder === null) return;
   fittingChannels(folder, extraChannels);
-  sizedFolder(folder, training, 'stages.sampler');
+  for (const [index, bucket] of buckets.entries())
+    sizedFolder(folder, bucket, `stages.sampler.buckets[${index}]`);
+  if (buckets.length === 0) sizedFolder(folder, training, 'stages.sampler');
   sizedFolder(folder, { width, height }, 'evaluation');
 }
 

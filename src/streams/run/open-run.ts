@@ -15,7 +15,7 @@ import { type PromptLists, promptRows, readPromptLists } from '../prompt-files/r
 import { type RewardThreads, type ScorePictures, scorerOf } from '../stages/reward/scorers.js';
 import { type SamplerClient, startSampler } from '../stages/sampler/client.js';
 import { startTrainer } from '../stages/trainer/client.js';
-import type { TrainerService } from '../stages/trainer/trainer-thread.js';
+import type { OpenedTrainer, TrainerService } from '../stages/trainer/trainer-thread.js';
 import { evaluatePolicy } from './evaluate-policy.js';
 import { openGold } from './gold-rewards.js';
 import { OpenParts } from './opening/open-parts.js';
@@ -32,7 +32,7 @@ interface RunParts {
   readonly score: ScorePictures;
   readonly trainer: Client<TrainerService>;
   /** Numbers in a latent of the model. */
-  readonly latentSize: number;
+  readonly latentShapes: OpenedTrainer['latentShapes'];
   /** What it is computed with. */
   readonly computation: Computation;
   evaluate(policy: PolicySnapshot): Promise<Evaluation>;
@@ -121,7 +121,7 @@ async function openParts(
     rewards,
     score,
     trainer: trainer.call,
-    latentSize: trainer.latentSize,
+    latentShapes: trainer.latentShapes,
     computation: computationOf({ sampler, reward: { sessionThreads }, trainer }),
     evaluate,
     close: () => parts.close(),

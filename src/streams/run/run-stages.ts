@@ -19,7 +19,7 @@ import { scheduleStage } from '../stages/schedule/schedule-stage.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import { tapStage } from '../stages/tap/tap-stage.js';
 import { type AfterRound, trainerStage } from '../stages/trainer/trainer-stage.js';
-import type { TrainerService } from '../stages/trainer/trainer-thread.js';
+import type { OpenedTrainer, TrainerService } from '../stages/trainer/trainer-thread.js';
 import type { Transport } from '../transport/contract/transport.js';
 import { stageTransport } from '../transport/stage-transport.js';
 
@@ -41,7 +41,7 @@ export interface StageParts {
     /** Of the first round. */
     readonly schedulePlace: SchedulePlace;
     /** Numbers in a latent of the model. */
-    readonly latentSize: number;
+    readonly latentShapes: OpenedTrainer['latentShapes'];
     /** Leading sampler steps that draw noise under the model's scheduler; undefined: all. */
     readonly noisySteps: number | undefined;
     /** Counts what passes; it is subscribed to before anything is sent. */
@@ -108,7 +108,9 @@ function startStage(
     case 'schedule':
       return trainer ? [scheduleStage(context, trainer.noisySteps)] : [];
     case 'advantages':
-      return trainer ? [advantagesStage(context, trainer.history, trainer.latentSize, trainer.onClosed)] : [];
+      return trainer
+        ? [advantagesStage(context, trainer.history, trainer.latentShapes, trainer.onClosed)]
+        : [];
     case 'trainer':
       return trainer ? [trained(context, trainer)] : [];
     case 'sampler':

@@ -139,7 +139,7 @@ async function train(training: Training): Promise<void> {
       trainer,
       history: opened.history,
       schedulePlace: opened.schedulePlace,
-      latentSize: opened.latentSize,
+      latentShapes: opened.latentShapes,
       noisySteps: training.noisySteps,
       observe: (transport) => between.observe(transport),
       afterRound: (trained) => between.afterRound(trained),

@@ -31,7 +31,7 @@ import { topicDeclarations } from '../transport/open-transport.js';
 import { stageTransport } from '../transport/stage-transport.js';
 import type { Notice } from './compare.js';
 import { type EndingTransport, endingTransport } from './ending-transport.js';
-import { fieldsOf, LATENT_SIZE, messageOf } from './test-messages.js';
+import { fieldsOf, LATENT_SHAPE, messageOf } from './test-messages.js';
 
 export type Operators = ReadonlyMap<string, MessageOperator>;
 /** What stages of a part work with. */
@@ -238,7 +238,7 @@ function stageNamed(
   if (stage?.type === 'combine') return combineStage(wired, stage);
   if (stage?.type === 'tap') return tapStage(context, name, stage);
   if (stage?.type === 'operator' && operator) return operatorStage(context, name, stage, operator);
-  return advantagesStage(wired, createHistory(), LATENT_SIZE, () => undefined);
+  return advantagesStage(wired, createHistory(), [LATENT_SHAPE], () => undefined);
 }
 
 function addCounts(counts: Map<string, Counts>, event: RunEvent): void {

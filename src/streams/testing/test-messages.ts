@@ -2,6 +2,7 @@
 
 import { treeWidths } from '../../models/rollouts/fork-plans.js';
 import type { Trajectory } from '../../models/rollouts/sampler.js';
+import { elementCount } from '../../models/tensor.js';
 import type { PromptTicket, RolloutGroup, TrainingInterval } from '../../operators/index.js';
 import { progressAt } from '../config/resolved/progress-at.js';
 import { stageOf } from '../config/resolved/stage-of.js';
@@ -59,13 +60,13 @@ export function messageOf(
   return { key, message: { ...rolloutsOf(config, ticket, interval, made), ...shape } };
 }
 
-/** Numbers in a latent of a test. */
-export const LATENT_SIZE = 1;
+/** [C, H, W] of the latents of a test, named as where pictures have several sizes: a config may say so. */
+export const LATENT_SHAPE = [1, 1, 1] as const;
 
 function pathOf({ firstStep, numSteps }: TrainingInterval): Trajectory {
   const steps = numSteps - firstStep;
-  const latents = new Float32Array((steps + 1) * LATENT_SIZE);
-  return { firstStep, latents, logProbs: new Float32Array(steps) };
+  const latents = new Float32Array((steps + 1) * elementCount(LATENT_SHAPE));
+  return { firstStep, latents, logProbs: new Float32Array(steps), latentShape: LATENT_SHAPE };
 }
 
 function rolloutsOf<Branch>(

@@ -63,6 +63,46 @@ describe('pushed', () => {
   });
 });
 
+describe('a buffer of pictures of several sizes', () => {
+  const sized = (version: number, ...latentShape: [number, number, number]) => {
+    const latents = new Float32Array(latentShape.reduce((product, side) => product * side)).fill(version);
+    return transition(version, { latentShape, latents, nextLatents: latents.map((value) => -value) });
+  };
+
+  it('should hold them side by side, and store each size in a table of its own', () => {
+    const buffer = push([sized(0, 2, 2, 3)], [sized(1, 2, 4, 1), transition(2), sized(3, 2, 2, 3)], 4);
+    const bytes = encodeReplayBuffer(buffer);
+    const { tensors } = decodeSafetensors(bytes, 'replay.safetensors');
+    const shapes = ['latents', 'latents.2x2x3', 'latents.2x4x1'].map((name) => tensors.get(name)?.shape);
+    expect(shapes).toEqual([
+      [2, 2],
+      [4, 12],
+      [2, 8],
+    ]);
+    expect([...(tensors.get('before')?.data ?? [])]).toEqual([2n, 6n, 0n, 4n]);
+    expect(decodeReplayBuffer(bytes, 'replay.safetensors')).toEqual(buffer);
+  });
+
+  it('should refuse latents that are not of their shape', async () => {
+    const short = { ...sized(1, 2, 2, 3), nextLatents: new Float32Array(8) };
+    expect((await faultOf(() => push([], [short], 4)))[1]).toContain(
+      'expected 12 numbers before and after a step, got 12 and 8',
+    );
+  });
+
+  it('should refuse a file whose step ends in the table of another size', async () => {
+    const bytes = encodeReplayBuffer([sized(0, 2, 2, 3), sized(1, 2, 4, 1)]);
+    const { tensors, metadata } = decodeSafetensors(bytes, 'replay.safetensors');
+    const after = { dtype: 'I64' as const, shape: [2], data: BigInt64Array.of(2n, 1n) };
+    const damaged = encodeSafetensors({ tensors: new Map([...tensors, ['after', after]]), metadata });
+    const [code, message] = await faultOf(() => decodeReplayBuffer(damaged, 'replay.safetensors'));
+    expect([code, message]).toEqual([
+      'TRIB_CHECKPOINT',
+      expect.stringContaining('after: expected the table of the latents before, got place 2'),
+    ]);
+  });
+});
+
 describe('sample', () => {
   it('should draw without replacement, from the buffer alone, the same for equal streams', () => {
     fc.assert(
@@ -98,10 +138,11 @@ describe('the file of a replay buffer', () => {
   const float = fc.float({ noNaN: true });
   const latents = fc.array(float, { minLength: 3, maxLength: 3 }).map((values) => Float32Array.from(values));
   const transitions = fc.array(
-    fc.record<Transition, keyof Omit<Transition, 'negativePrompt'>>(
+    fc.record<Transition, keyof Omit<Transition, 'negativePrompt' | 'latentShape'>>(
       {
         prompt: fc.oneof(fc.constantFrom('a', 'b'), fc.string({ unit: 'binary' })),
         negativePrompt: fc.constantFrom('a', 'b'),
+        latentShape: fc.constantFrom([1, 1, 3] as const, [1, 3, 1] as const),
         step: fc.nat({ max: 49 }),
         latents,
         nextLatents: latents,

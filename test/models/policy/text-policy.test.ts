@@ -68,7 +68,7 @@ it.each(casesOf(['sdxl'], ['sd1', 'sd2']))(
       minibatchSize: 3,
     };
     const { engine, pipeline, policyGraph, text, inputs } = await openPolicy(name, settings);
-    const runs = await openTrainingRuns(engine, pipeline, policyGraph, settings, text);
+    const runs = await openTrainingRuns(engine, { pipeline, policyGraph }, [], settings, text);
     const adapter = `${FIXTURES}/${name}.safetensors`;
     const parameters = policyParameters(decodePolicy(readFileSync(adapter), adapter), inputs, adapter);
     const size = elementCount(pipeline.latentShape);

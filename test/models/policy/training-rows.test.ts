@@ -4,7 +4,7 @@ import type { Port } from '../../../src/models/engines/contract/engine.js';
 import { createConditioning } from '../../../src/models/pipeline/conditioning.js';
 import type { Pipeline } from '../../../src/models/pipeline/pipeline.js';
 import type { RowUnit, TrainingRow } from '../../../src/models/policy/training-rows.js';
-import { arrange, minibatches, rowFeeds } from '../../../src/models/policy/training-rows.js';
+import { arrange, minibatches, rowFeeds, sortedByShape } from '../../../src/models/policy/training-rows.js';
 import { float32, int64 } from '../../../src/models/tensor.js';
 import { faultOf } from '../../fixtures/fault-of.js';
 
@@ -55,6 +55,28 @@ describe('minibatches', () => {
     const pairs = [1, 2, 3].map((name) => pair(name));
     expect(split(pairs, 4, false)).toEqual([[1, 2], [3]]);
     expect(split(pairs, 2, false)).toEqual([[1], [2], [3]]);
+  });
+});
+
+describe('sortedByShape', () => {
+  const sized = (name: number, ...latentShape: [number, number, number]): RowUnit => [
+    row(name, 7, { latentShape }),
+  ];
+  const mixed = [sized(1, 1, 2, 3), sized(2, 1, 3, 2), single(3), sized(4, 1, 2, 3), sized(5, 1, 3, 2)];
+  const shapes = ['', '1x3x2', '1x2x3'];
+
+  it('should put sizes one after another, in order, with a run for each', () => {
+    const sorted = sortedByShape(mixed, shapes);
+    expect(names(sorted)).toEqual([3, 2, 5, 1, 4]);
+    expect(split(sorted, 4, false)).toEqual([[3], [2, 5], [1, 4]]);
+    expect(split(sorted, 1, false)).toEqual([[3], [2], [5], [1], [4]]);
+  });
+
+  it('should refuse a size that there is no graph for', async () => {
+    expect(await faultOf(() => sortedByShape(mixed, shapes.slice(0, 2)))).toEqual([
+      'TRIB_CONFIG',
+      'training rows: expected latents of the common size, 1x3x2, got 1x2x3. Train with the stages.sampler.buckets that drew them.',
+    ]);
   });
 });
 

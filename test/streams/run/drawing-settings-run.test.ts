@@ -1,10 +1,11 @@
 /** @file A run whose pictures are not those of the model's defaults, and whose policies are compared with where it started. */
 
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { readPngSize } from '../../fixtures/png-size.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
+import { TINY_PROMPTS } from '../../fixtures/tiny-pipeline.js';
 import { adapterOf, eventsOf, runTiny, tinyConfig, UNGUARDED } from '../../fixtures/tiny-run.js';
 
 const SETTINGS = [
@@ -16,8 +17,7 @@ const SETTINGS = [
   // One update a round, so that the first compares the start with itself.
   'stages.trainer.updates.samplesPerUpdate=8',
   'stages.schedule={type: schedule, mode: constant, steps: 2}',
-  'stages.sampler.width=32',
-  'stages.sampler.height=8',
+  'stages.sampler.buckets=[{width: 16, height: 8}, {width: 8, height: 16, weight: 0}]',
   'stages.sampler.negativePrompt=a blurry picture',
   'stages.reward={type: reward, from: jpeg-compressibility}',
   'stages.trainer.emaDecay=0.5',
@@ -30,9 +30,16 @@ const SETTINGS = [
   'evaluation.guidanceScale=1',
 ];
 
-it('should train and evaluate at sizes of their own, from an adapter as reference, and resume its average', async () => {
+it('should train at several sizes and evaluate at another, from an adapter as reference, and resume its average', async () => {
   const folder = await temporaryFolder();
-  const config = await tinyConfig(folder, { overrides: SETTINGS });
+  const prompts = join(folder, 'prompts.jsonl');
+  // One group of four is of the second size.
+  const lines = TINY_PROMPTS.map((prompt, index) => ({
+    prompt,
+    ...(index === 1 && { width: 8, height: 16 }),
+  }));
+  await writeFile(prompts, lines.map((line) => JSON.stringify(line)).join('\n'));
+  const config = await tinyConfig(folder, { overrides: [...SETTINGS, `stages.prompts.train=${prompts}`] });
   const [stopped, whole] = [join(folder, 'stopped'), join(folder, 'whole')];
   const ended = await runTiny({ config, path: whole });
   expect(ended.error).toBeUndefined();

@@ -9,6 +9,7 @@ import { ENGINE_RULES } from './engine-rules.js';
 import { GATEWAY_RULES } from './gateway-rules.js';
 import { SCHEDULE_RULES } from './schedule-rules.js';
 import { SELECTION_RULES } from './selection-rules.js';
+import { SIZE_RULES } from './size-rules.js';
 import { SOURCE_RULES } from './source-rules.js';
 import { SURROGATE_RULES } from './surrogate-rules.js';
 import { TRAINER_RULES } from './trainer-rules.js';
@@ -117,6 +118,7 @@ const RULES: readonly Rule[] = [
   ...SOURCE_RULES,
   ...COMBINE_RULES,
   ...GATEWAY_RULES,
+  ...SIZE_RULES,
   ...TREE_RULES,
   ...SURROGATE_RULES,
   ...SELECTION_RULES,

@@ -24,6 +24,7 @@ import type { Say } from '../../messages/run-events.js';
 import { groupFault, trajectoryFault } from '../shared/group-faults.js';
 import { receiveUnfinished } from '../shared/receive-unfinished.js';
 import type { StageContext } from '../shared/stage-context.js';
+import type { OpenedTrainer } from '../trainer/trainer-thread.js';
 import { pickTrees } from './pick-trees.js';
 
 /** Rewards that a group's rollouts do not fit, and why. */
@@ -34,13 +35,13 @@ type RefusedRewards = readonly [rewards: GroupRewards, fault: TributaryError];
  * an outcome of its round. When a round is closed by time, the other stages are told before it is trained: it takes no more
  * groups.
  *
- * @param latentSize numbers in a latent of the model; other trajectories are refused.
+ * @param latentShapes of the model; other trajectories are refused.
  * @param onClosed called with a round before its batch is sent.
  */
 export function advantagesStage(
   context: StageContext,
   history: AdvantageHistory,
-  latentSize: number,
+  latentShapes: OpenedTrainer['latentShapes'],
   onClosed: (round: number) => void,
 ): Observable<never> {
   const { config, firstRound } = context;
@@ -49,7 +50,7 @@ export function advantagesStage(
   const lost$ = new Subject<LostGroup>();
   const refused$ = new Subject<RefusedRewards>();
   const passedOver = countPassedOver(context.say);
-  const rewarded$ = rewardedGroups(context, latentSize, {
+  const rewarded$ = rewardedGroups(context, latentShapes, {
     passedOver,
     onRefused: (rewards, fault) => refused$.next([rewards, fault]),
     onLost(group) {
@@ -81,7 +82,7 @@ export function advantagesStage(
     map(({ groups, ...closed }) => ({
       ...closed,
       groupIds: groups.map(({ groupId }) => groupId),
-      pickedTrees: isDrawn(config, closed.round) ? pickTrees(config, latentSize, { ...closed, groups }) : [],
+      pickedTrees: isDrawn(config, closed.round) ? pickTrees(config, { ...closed, groups }) : [],
     })),
     concatMap((closed) => send(context, closed)),
   );
@@ -103,7 +104,7 @@ interface JoinEvents {
 /** Groups whose trajectories and rewards are both there, and may be trained on. */
 function rewardedGroups(
   { transport, config, firstRound }: StageContext,
-  latentSize: number,
+  latentShapes: OpenedTrainer['latentShapes'],
   { passedOver, onRefused, onLost }: JoinEvents,
 ): Observable<RewardedGroup<Trajectory>> {
   const { closeAfterMs } = stageOf(config, 'advantages');
@@ -119,7 +120,7 @@ function rewardedGroups(
     onLate: passedOver.late,
     onRepeat: passedOver.repeated,
   };
-  const faultOf = trajectoryFault(config, latentSize);
+  const faultOf = trajectoryFault(config, latentShapes);
   return receiveUnfinished({ ...trainer, topic: 'trajectories', faultOf }).pipe(
     joinByGroup<Trajectory>({
       rewards$: receiveUnfinished({

@@ -21,12 +21,10 @@ const MOST_LEAVES = 8;
  * Picks a few groups of a round: the first that are trained on, of as many kinds of prompts as there are; then others. Their
  * latents are copied, so that the others can be freed.
  *
- * @param latentSize numbers in a latent.
  * @returns none where branches share no step.
  */
 export function pickTrees(
   config: ResolvedConfig,
-  latentSize: number,
   { groups, batch: { interval, samples } }: Pick<ClosedRound<Trajectory>, 'groups' | 'batch'>,
 ): PickedTree[] {
   if (interval === null) return [];
@@ -42,7 +40,7 @@ export function pickTrees(
     .slice(0, MOST_TREES)
     .map((group) => {
       const own = samples.filter(({ groupId }) => groupId === group.groupId);
-      return pickTree(group, { widths, latentSize, samples: own });
+      return pickTree(group, { widths, samples: own });
     });
 }
 
@@ -69,14 +67,10 @@ function templateOf(prompt: string): string {
 
 interface TreeOptions {
   readonly widths: readonly number[];
-  readonly latentSize: number;
   readonly samples: readonly SelectedSample<Trajectory>[];
 }
 
-function pickTree(
-  group: RewardedGroup<Trajectory>,
-  { widths, latentSize, samples }: TreeOptions,
-): PickedTree {
+function pickTree(group: RewardedGroup<Trajectory>, { widths, samples }: TreeOptions): PickedTree {
   const {
     groupId,
     noiseIndex: groupIndex = group.groupIndex,
@@ -95,9 +89,9 @@ function pickTree(
     return leaf - (leaf % leaves);
   };
   const latentsOf = (owner: number, step: number) => {
-    const { latents, firstStep } = at(branches, owner);
-    const start = (step - firstStep) * latentSize;
-    return latents.slice(start, start + latentSize);
+    const { latents, firstStep, logProbs } = at(branches, owner);
+    const size = latents.length / (logProbs.length + 1);
+    return latents.slice((step - firstStep) * size, (step - firstStep + 1) * size);
   };
   const creditOf = (leaf: number, step: number): number | null => {
     if (!interval.trainedSteps.includes(step)) return null;
@@ -132,7 +126,8 @@ function pickTree(
     credit: steps.map((step) => creditOf(branch, step)),
     latents: latentsOf(branch, interval.numSteps),
   }));
-  return { groupId, prompt, widths, leaves, forks };
+  const { latentShape } = at(branches, 0);
+  return { groupId, prompt, widths, leaves, forks, ...(latentShape && { latentShape }) };
 }
 
 /** The branches that are trained on, those with the largest advantages first; then others. In the order of their index. */

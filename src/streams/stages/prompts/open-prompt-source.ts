@@ -1,8 +1,9 @@
 import { isLoopback } from '../../../server/host-check.js';
 import { doorTopic } from '../../config/graph/stage-wires.js';
 import { topicOf } from '../../config/graph/topology-graph.js';
-import { rewardNameFault } from '../../config/resolved/named-rewards.js';
+import { type RewardNameFault, rewardNameFault } from '../../config/resolved/named-rewards.js';
 import { mergedSources } from '../../config/resolved/prompt-sources.js';
+import { promptSizeFault } from '../../config/resolved/size-of.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig, StageConfig } from '../../config/schema/topology-schema.js';
 import type { TopicMessages } from '../../messages/messages.js';
@@ -42,7 +43,8 @@ export async function openPromptSource(options: PromptSourceOptions): Promise<Op
     const { train } = await readLists();
     return { source: { from: 'file', prompts: train.prompts }, close: keepOpen };
   }
-  const faultOf = rewardNameFault(config);
+  const [nameFault, sizeFault] = [rewardNameFault(config), promptSizeFault(config)];
+  const faultOf: RewardNameFault = (prompt) => nameFault(prompt) ?? sizeFault(prompt);
   if (source.from === 'topic') {
     const inbox = new PromptInbox({
       transport,

@@ -59,11 +59,11 @@ export function rewardStage(
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
 
   const score = async (
-    { groupId, round, prompt, metadata, branches }: PictureGroup,
+    { groupId, round, prompt, metadata, branches, imageShape: shape }: PictureGroup,
     signal: AbortSignal,
   ): Promise<readonly number[]> => {
     const scores = await report.during(() =>
-      reward.score({ prompt, images: branches, ...metadataPart(metadata) }, { signal }),
+      reward.score({ prompt, images: branches, imageShape: shape, ...metadataPart(metadata) }, { signal }),
     );
     await publishScored(context, { groupId, round, ...(isOneOfMany && { stage: source.name }) }, scores);
     report.done(round);

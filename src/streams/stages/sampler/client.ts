@@ -3,7 +3,7 @@ import type { SamplerSettings } from '../../../models/rollouts/sampler.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
 import { trainingIntervalAt } from '../../../operators/interval-schedule.js';
 import { negativePart, type PromptMetadata } from '../../../prompt-metadata.js';
-import { sizeOf } from '../../config/resolved/size-of.js';
+import { bucketsOf, sizeOf } from '../../config/resolved/size-of.js';
 import { findStage, stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { type AdapterChoice, loraOf, NO_ADAPTERS } from '../../directory/read-adapter.js';
@@ -54,6 +54,7 @@ function samplerSettings(config: ResolvedConfig): SamplerSettings {
     negativePrompt: _____,
     width: ______,
     height: _______,
+    buckets: ________,
     ...settings
   } = stageOf(config, 'sampler');
   return { ...settings, seed: config.seed, noiseFor: 'training' };
@@ -108,6 +109,7 @@ export async function startSampler(
       trainedSteps: firstTrainedSteps(config),
       size: sizeOf(config),
       extraChannels: config.model.extraChannels,
+      buckets: bucketsOf(config),
       evaluation: evaluationOf(config),
     }),
   );

@@ -5,6 +5,7 @@ import { at } from '../../../at.js';
 import { batchTickets } from '../../../operators/batch-tickets.js';
 import { stageError } from '../../../operators/checks/faults.js';
 import { type PromptTicket, readLatest, type TrainingInterval } from '../../../operators/index.js';
+import { bucketsOf } from '../../config/resolved/size-of.js';
 import { findStage, stageOf } from '../../config/resolved/stage-of.js';
 import type { PolicySnapshot } from '../../messages/messages.js';
 import type { DrawnPictures, PictureRequest } from '../../messages/people.js';
@@ -32,6 +33,8 @@ export function drawRequests(
   if (!gateway) return EMPTY;
   const { groupsPerBatch } = stageOf(config, 'sampler');
   const maxInFlight = 2 * groupsPerBatch;
+  // Where there are several sizes, people are given the first.
+  const [size] = bucketsOf(config);
   const held = new Map<string, Delivery<PictureRequest>>();
 
   const comparedPlaces = ({ id, seed }: PictureRequest): (readonly [string, readonly number[]])[] => {
@@ -63,7 +66,11 @@ export function drawRequests(
     if (requests.length === 0) return;
     const { trainedSteps } = interval;
     const drawBy = ({ served: _, ...drawing }: PolicySnapshot, wanted: readonly PictureRequest[]) => {
-      const rollouts = wanted.map(({ seed, prompt }) => ({ groupIndex: seed, prompt }));
+      const rollouts = wanted.map(({ seed, prompt }) => ({
+        groupIndex: seed,
+        prompt,
+        ...(size && { size }),
+      }));
       const request = { requests: rollouts, trainedSteps, guesses: gateway.guesses };
       return sampler.withPolicy(drawing, (call) => call.draw(request, { signal: canceling }), {
         isUrgent: true,
@@ -82,8 +89,15 @@ export function drawRequests(
       const comparison = canary && pictures && { canary: canary.version, pictures };
       const { pictures: pngs, guesses, ...rolledOut } = drawn;
       const group = { ...ticketOf(own), interval, policyVersion: stable.version, ...rolledOut };
-      const size = [width, height] as const;
-      await answer({ request: own, group, size, pictures: pngs, guesses, ...(comparison && { comparison }) });
+      const pixels = [width, height] as const;
+      await answer({
+        request: own,
+        group,
+        size: pixels,
+        pictures: pngs,
+        guesses,
+        ...(comparison && { comparison }),
+      });
     }
   };
   const take = (delivery: Delivery<PictureRequest>): PromptTicket[] => {

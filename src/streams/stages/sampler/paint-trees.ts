@@ -1,9 +1,11 @@
 /** @file Pictures of trees, from latents that were recorded. It runs in the sampler's thread, which has the decoder. */
 
+import { at } from '../../../at.js';
 import { stochasticCoefficients } from '../../../models/diffusion/stochastic-steps.js';
+import { type Rgb8Image, toRgb8 } from '../../../models/images/picture.js';
 import { pictureSheet } from '../../../models/images/picture-sheet.js';
 import type { Pipeline } from '../../../models/pipeline/pipeline.js';
-import { cleanGuess } from '../../../models/rollouts/clean-guess.js';
+import { cleanGuess, type RecordedStep } from '../../../models/rollouts/clean-guess.js';
 import type { SamplerSettings } from '../../../models/rollouts/sampler.js';
 import type { PickedTree, RoundTrees, ShownTree } from '../../messages/round-trees.js';
 
@@ -18,33 +20,42 @@ export interface PaintedTrees extends Pick<RoundTrees, 'timesteps' | 'sheet' | '
 }
 
 interface Painter {
-  readonly pipeline: Pipeline;
+  /** One for each size of pictures, the common one first. */
+  readonly pipelines: readonly Pipeline[];
   readonly samplerSettings: SamplerSettings;
-  readonly imageShape: readonly [number, number, number];
 }
 
 /** Decodes the ends of branches, and at every recorded fork the picture that the network expected there. */
 export async function paintTrees(
-  { pipeline, samplerSettings, imageShape }: Painter,
+  { pipelines, samplerSettings }: Painter,
   { trees, trainedSteps }: TreesRequest,
 ): Promise<PaintedTrees> {
-  const { schedule } = pipeline;
-  const latents: Float32Array[] = [];
-  const shown = trees.map(
-    (tree): ShownTree => ({
+  const common = at(pipelines, 0);
+  const { schedule } = common;
+  const latents: { readonly data: Float32Array; readonly of: Pipeline }[] = [];
+  const shown = trees.map(({ latentShape, ...tree }): ShownTree => {
+    const isOwn = ({ latentShape: shape }: Pipeline) => shape.join() === latentShape?.join();
+    const of = pipelines.find(isOwn) ?? common;
+    const guessOf = (recorded: RecordedStep) => cleanGuess(schedule, samplerSettings, trainedSteps, recorded);
+    return {
       ...tree,
       forks: tree.forks.map(({ recorded, ...fork }) => ({
         ...fork,
-        picture: recorded && latents.push(cleanGuess(schedule, samplerSettings, trainedSteps, recorded)) - 1,
+        picture: recorded && latents.push({ data: guessOf(recorded), of }) - 1,
       })),
-      leaves: tree.leaves.map(({ latents: end, ...leaf }) => ({ ...leaf, picture: latents.push(end) - 1 })),
-    }),
-  );
-  const [, height, width] = imageShape;
-  const pictures: Float32Array[] = [];
+      leaves: tree.leaves.map(({ latents: data, ...leaf }) => ({
+        ...leaf,
+        picture: latents.push({ data, of }) - 1,
+      })),
+    };
+  });
+  const pictures: Rgb8Image[] = [];
   // One at a time: a few pictures are not worth the memory of a batch.
-  for (const one of latents) pictures.push(await pipeline.decode(one, 1));
-  const { png, layout } = pictureSheet(pictures, height, width);
+  for (const { data, of } of latents) {
+    const [, height, width] = await of.imageShape();
+    pictures.push(toRgb8(await of.decode(data, 1), height, width));
+  }
+  const { png, layout } = pictureSheet(pictures);
   const timesteps = stochasticCoefficients(schedule, samplerSettings, trainedSteps).map(
     ({ timestep }) => timestep,
   );

@@ -9,7 +9,8 @@ import {
   type RolloutGroup,
   type TrainingInterval,
 } from '../../../operators/index.js';
-import { negativePart } from '../../../prompt-metadata.js';
+import { metadataPart, negativePart } from '../../../prompt-metadata.js';
+import { promptSizeFault, sizeOfGroup } from '../../config/resolved/size-of.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { PolicySnapshot } from '../../messages/messages.js';
 import { groupFault } from '../shared/group-faults.js';
@@ -30,6 +31,11 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
   const { groupsPerBatch, lingerMs, sampleFrom } = stageOf(config, 'sampler');
   const { maxStaleness } = stageOf(config, 'trainer');
   const count = countGroups(context);
+  const sizeFault = promptSizeFault(config);
+  const shapeOf = (group: PromptTicket): SamplerClient['imageShape'] => {
+    const { size } = sizeOfGroup(config, group);
+    return size ? [sampler.imageShape[0], size.height, size.width] : sampler.imageShape;
+  };
   const report = reportWork('sampler', context.say);
 
   const rolledOut = async (
@@ -40,7 +46,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
     const faults = await sampler.checkPrompts(tickets);
     const readable: PromptTicket[] = [];
     for (const [index, ticket] of tickets.entries()) {
-      const fault = faults[index];
+      const fault = faults[index] ?? sizeFault(ticket);
       if (fault) {
         await lose(context, ticket, fault);
         count(ticket, interval);
@@ -51,6 +57,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       groupIndex,
       prompt,
       ...negativePart(metadata),
+      ...sizeOfGroup(config, { groupIndex, ...metadataPart(metadata) }),
     }));
     const request = { requests, trainedSteps: interval.trainedSteps };
     const signal = context.canceling;
@@ -99,7 +106,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
       const trajectories = { ...group, branches: branches.map(({ trajectory }) => trajectory) };
       const images = {
         ...group,
-        imageShape: sampler.imageShape,
+        imageShape: shapeOf(group),
         branches: branches.map(({ image }) => image),
       };
       await Promise.all([

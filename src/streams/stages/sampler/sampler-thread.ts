@@ -1,5 +1,6 @@
 /** @file The thread in which rollouts are computed. */
 
+import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { inOrder } from '../../../models/engines/chunks.js';
 import type { Provider } from '../../../models/engines/contract/engine.js';
@@ -12,11 +13,12 @@ import { encodePng, pictureDifference, toRgb8 } from '../../../models/images/pic
 import { type PictureStatistics, pictureStatistics } from '../../../models/images/picture-statistics.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
 import { openDenoiser } from '../../../models/pipeline/denoiser.js';
-import type { PictureSize } from '../../../models/pipeline/picture-size.js';
-import { openPipeline } from '../../../models/pipeline/pipeline.js';
+import type { GivenSize, PictureSize } from '../../../models/pipeline/picture-size.js';
+import { openPipeline, type Pipeline } from '../../../models/pipeline/pipeline.js';
 import { decodePolicy, policyParameters, startingPolicy } from '../../../models/policy/policy-file.js';
 import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../../models/rollouts/sampler.js';
 import { createSampler, denoiserRows, type Sampler } from '../../../models/rollouts/sampler.js';
+import { createSizedSampler, sizeName } from '../../../models/rollouts/sized-sampler.js';
 import { serveThread } from '../../../models/threads/thread.js';
 import { requireOwnEntry } from '../../../own-modules.js';
 import { type AdapterChoice, loraFor, readAdapters } from '../../directory/read-adapter.js';
@@ -39,6 +41,8 @@ interface SamplerThreadSettings {
   readonly size: PictureSize;
   /** As in a config's `model`. */
   readonly extraChannels: readonly number[] | undefined;
+  /** Sizes that requests name; `size` is that of the others. */
+  readonly buckets: readonly GivenSize[];
   /** Most rows of one run of the network; undefined for what suits the engine. */
   readonly chunkSize: number | undefined;
   /** Trained steps of the first round: what the first graphs are compiled for. */
@@ -141,11 +145,22 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
   const { policy, changes, where, warnings } = await readAdapters(settings.adapters);
   const lora = policy ? loraFor(policy) : settings.lora;
   const pipeline = await openPipeline(engine, settings.pipeline, { ...settings, changes, lora });
+  const sizedPipelines: Pipeline[] = [];
+  for (const [index, bucket] of settings.buckets.entries())
+    sizedPipelines.push(await pipeline.resized(bucket, `stages.sampler.buckets[${index}]`));
   if (sampler.forkPlan === 'module' && sampler.forkModule)
     await requireOwnEntry('fork plan', sampler.forkModule);
   const rows = denoiserRows(pipeline, sampler, trainedSteps);
   const { precision, chunkSize } = settings;
-  const denoiser = await openDenoiser(engine, pipeline, { lora, rows, precision, chunkSize });
+  const open = (of: Pipeline) => openDenoiser(engine, of, { lora, rows, precision, chunkSize });
+  const denoiser = await open(pipeline);
+  const denoisers = [denoiser];
+  const samplers: Record<string, Sampler> = {};
+  for (const [index, of] of sizedPipelines.entries()) {
+    const own = of === pipeline ? denoiser : await open(of);
+    if (own !== denoiser) denoisers.push(own);
+    samplers[sizeName(at(settings.buckets, index))] = createSampler(of, own, sampler);
+  }
   // Evaluation draws each picture from noise of its own, with the same sampler for every method, in the largest batch that
   // training has compiled a graph for.
   const probe: SamplerSettings = {
@@ -170,11 +185,14 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
           ...{ lora, precision, chunkSize },
           rows: denoiserRows(sized, evaluation, []),
         });
+  if (ofEvaluation !== denoiser) denoisers.push(ofEvaluation);
   const { component, weights } = denoiser;
   const inputs = { component, weights, adapters: [...denoiser.adapters, ...pipeline.textAdapters] };
   return {
     engine,
     denoiser,
+    denoisers,
+    pipelines: [pipeline, ...sizedPipelines],
     inputs,
     lora,
     fileParameters: policy && policyParameters(policy, inputs, where),
@@ -182,10 +200,9 @@ const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => 
     pipeline,
     samplerSettings: sampler,
     corrections: pipeline.folder.corrections,
-    ofEvaluation,
     imageShape: await pipeline.imageShape(),
     evaluationShape: await sized.imageShape(),
-    sampler: createSampler(pipeline, denoiser, sampler),
+    sampler: createSizedSampler(createSampler(pipeline, denoiser, sampler), samplers),
     evaluationSampler: createSampler(sized, ofEvaluation, evaluation),
     probeSampler: createSampler(pipeline, denoiser, probe),
     evaluationBatch: evaluation.groupsPerBatch,
@@ -280,10 +297,9 @@ const service: SamplerService = {
     };
   },
   async usePolicy(parameters) {
-    const { denoiser, ofEvaluation, pipeline } = opened.value();
+    const { denoisers, pipeline } = opened.value();
     await pipeline.usePolicy(parameters);
-    await denoiser.usePolicy(parameters);
-    if (ofEvaluation !== denoiser) await ofEvaluation.usePolicy(parameters);
+    for (const denoiser of denoisers) await denoiser.usePolicy(parameters);
   },
   readPolicy: async ({ bytes, where }) =>
     policyParameters(decodePolicy(bytes, where), opened.value().inputs, where),

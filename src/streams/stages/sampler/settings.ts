@@ -7,11 +7,13 @@ import { LONGEST_PROMPT } from '../../messages/prompts.js';
 import { portsField, roleField } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';
 
-const pictureSide = (side: string) =>
-  integer(8, 16_384)
+const side = () => integer(8, 16_384);
+
+const pictureSide = (name: string) =>
+  side()
     .optional()
     .describe(
-      `${side} of the pictures in pixels: a multiple of what the model halves by, 64 for Stable Diffusion and 32 for SDXL (docs/models.md). Default: the size that the model was trained on. SDXL is told the size.`,
+      `${name} of the pictures in pixels: a multiple of what the model halves by, 64 for Stable Diffusion and 32 for SDXL (docs/models.md). Default: the size that the model was trained on. SDXL is told the size.`,
     );
 
 export const samplerStage = defineStage({
@@ -21,7 +23,7 @@ export const samplerStage = defineStage({
     ordering: 'Groups of a batch leave together, in the order of their tickets.',
     delivery: 'A ticket that arrives twice yields the same rollouts bit for bit; the join drops the second.',
     memory:
-      'Holds groupsPerBatch x numBranches x (trained steps + 1) latents, and one batch of network activations.',
+      'Holds groupsPerBatch x numBranches x (trained steps + 1) latents, one batch of network activations, and a graph of the network for each size of pictures.',
   },
   schema: section({
     type: z.literal('sampler'),
@@ -40,6 +42,25 @@ export const samplerStage = defineStage({
       ),
     width: pictureSide('Width'),
     height: pictureSide('Height'),
+    buckets: z
+      .array(
+        section({
+          width: side().describe('Width of the pictures in pixels, as above.'),
+          height: side().describe('Height of the pictures in pixels.'),
+          weight: number({ from: '[0', to: '1e9]' })
+            .default(1)
+            .describe(
+              'How often groups are given this size, in proportion to the weights of all; 0: only for prompts that ask for it.',
+            ),
+        }),
+        { error: 'a list of sizes { width, height }' },
+      )
+      .min(1, { error: 'a list of 1 to 64 sizes' })
+      .max(64, { error: 'a list of 1 to 64 sizes' })
+      .optional()
+      .describe(
+        'Sizes of the pictures in place of one `width` and `height`. Each group is given one, drawn by its index and the seed, or that which its prompt asks for (docs/prompts.md). Each size has graphs of its own in sampler and trainer. Evaluations draw the first, unless they have a size.',
+      ),
     negativePrompt: text('a text')
       .max(LONGEST_PROMPT, { error: `a text of at most ${LONGEST_PROMPT} characters` })
       .optional()

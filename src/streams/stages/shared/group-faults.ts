@@ -1,6 +1,9 @@
+import { at } from '../../../at.js';
 import { treeWidths } from '../../../models/rollouts/fork-plans.js';
 import type { Trajectory } from '../../../models/rollouts/sampler.js';
+import { elementCount } from '../../../models/tensor.js';
 import type { RolloutGroup } from '../../../operators/index.js';
+import { bucketsOf } from '../../config/resolved/size-of.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { PictureGroup } from '../../messages/messages.js';
@@ -62,34 +65,58 @@ function treeText({ firstStep, widths }: RolloutGroup<unknown>['tree']): string 
 /**
  * Returns a check that trajectories may be trained on.
  *
- * @param latentSize numbers in a latent of the model.
+ * @param latentShapes of the model: that of its pictures, or where they have several sizes, those of all.
  */
 export function trajectoryFault(
   config: ResolvedConfig,
-  latentSize: number,
+  latentShapes: readonly LatentShape[],
 ): (group: RolloutGroup<Trajectory>) => string | null {
   const faultOf = rolloutFault(config);
+  const isSized = bucketsOf(config).length > 0;
   return (group) => {
-    const sizes = group.branches.map(({ latents, logProbs }) => latents.length / (logProbs.length + 1));
-    const other = sizes.find((size) => size !== latentSize);
-    const fault = other === undefined ? null : `expected latents of ${latentSize} numbers, got ${other}`;
+    const fault = isSized ? shapeFault(group, latentShapes) : lengthFault(group, at(latentShapes, 0));
     return faultOf(group) ?? fault;
   };
+}
+
+type LatentShape = NonNullable<Trajectory['latentShape']>;
+
+const latentLength = ({ latents, logProbs }: Trajectory) => latents.length / (logProbs.length + 1);
+
+/** Where pictures have one size, trajectories need not name it. */
+function lengthFault({ branches }: RolloutGroup<Trajectory>, shape: LatentShape): string | null {
+  const size = elementCount(shape);
+  const other = branches.map(latentLength).find((length) => length !== size);
+  return other === undefined ? null : `expected latents of ${size} numbers, got ${other}`;
+}
+
+/** Latents of several shapes may be equally long. */
+function shapeFault({ branches }: RolloutGroup<Trajectory>, shapes: readonly LatentShape[]): string | null {
+  const first = branches[0]?.latentShape;
+  const known = shapes.map((shape) => `[${shape.join(', ')}]`);
+  const got = `[${first?.join(', ') ?? ''}]`;
+  if (!known.includes(got)) return `expected latents of ${known.join(' or ')}, got ${got}`;
+  const isAlike = (branch: Trajectory) =>
+    branch.latentShape?.join() === first?.join() && latentLength(branch) === elementCount(first ?? []);
+  const other = branches.find((branch) => !isAlike(branch));
+  return other ? `expected latents of ${got} in all branches, got ${latentLength(other)} numbers` : null;
 }
 
 /**
  * Returns a check that pictures may be scored.
  *
- * @param imageShape [C, H, W] of the pictures of the model.
+ * @param imageShape [C, H, W] of the pictures of the model, where they have one size.
  */
 export function pictureFault(
   config: ResolvedConfig,
   imageShape: PictureGroup['imageShape'],
 ): (group: PictureGroup) => string | null {
   const faultOf = rolloutFault(config);
+  const sized = bucketsOf(config).map(({ width, height }) => [imageShape[0], height, width]);
+  const known = (sized.length > 0 ? sized : [imageShape]).map((shape) => `[${shape.join(', ')}]`);
   return (group) => {
-    const [expected, got] = [imageShape, group.imageShape].map((shape) => `[${shape.join(', ')}]`);
-    const fault = expected === got ? null : `expected pictures of ${expected}, got ${got}`;
+    const got = `[${group.imageShape.join(', ')}]`;
+    const fault = known.includes(got) ? null : `expected pictures of ${known.join(' or ')}, got ${got}`;
     return faultOf(group) ?? fault;
   };
 }

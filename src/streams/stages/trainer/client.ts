@@ -1,7 +1,7 @@
 import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import type { TrainerSettings } from '../../../models/policy/trainer-settings.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
-import { sizeOf } from '../../config/resolved/size-of.js';
+import { bucketsOf, sizeOf } from '../../config/resolved/size-of.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import { loraOf } from '../../directory/read-adapter.js';
@@ -26,7 +26,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
 }
 
 /** The trainer's thread. */
-interface TrainerThread extends Pick<OpenedTrainer, 'latentSize' | 'provider' | 'sessionThreads'> {
+interface TrainerThread extends Pick<OpenedTrainer, 'latentShapes' | 'provider' | 'sessionThreads'> {
   readonly call: Client<TrainerService>;
   /** Lets it finish what it does. */
   close(): Promise<void>;
@@ -47,6 +47,7 @@ export async function startTrainer(
     negativePrompt: stageOf(config, 'sampler').negativePrompt,
     size: sizeOf(config),
     extraChannels: config.model.extraChannels,
+    buckets: bucketsOf(config),
     lora: loraOf(config),
     trainer: trainerSettings(config),
     // A checkpoint holds what became of it.
@@ -55,6 +56,6 @@ export async function startTrainer(
   };
   const opened = await openOrClose(thread, () => thread.call.open(settings));
   sayOpened(say, 'trainer', opened, opened.warnings);
-  const { latentSize, provider, sessionThreads } = opened;
-  return { call: thread.call, latentSize, provider, sessionThreads, close: () => thread.close() };
+  const { latentShapes, provider, sessionThreads } = opened;
+  return { call: thread.call, latentShapes, provider, sessionThreads, close: () => thread.close() };
 }

@@ -8,8 +8,8 @@ import type { NamedArrays } from '../../../models/optimizers/adamw.js';
 import { initialAdamWState } from '../../../models/optimizers/adamw.js';
 import { decodeAdamWState, encodeAdamWState } from '../../../models/optimizers/adamw-state-file.js';
 import { decodeLossScale, encodeLossScale } from '../../../models/optimizers/loss-scale.js';
-import type { PictureSize } from '../../../models/pipeline/picture-size.js';
-import { openPipeline } from '../../../models/pipeline/pipeline.js';
+import type { GivenSize, PictureSize } from '../../../models/pipeline/picture-size.js';
+import { openPipeline, type Pipeline } from '../../../models/pipeline/pipeline.js';
 import type { PolicyFiles } from '../../../models/policy/policy-file.js';
 import {
   decodePolicy,
@@ -22,6 +22,7 @@ import { decodeReplayBuffer, encodeReplayBuffer } from '../../../models/policy/r
 import { openTextPolicy } from '../../../models/policy/text-policy.js';
 import { createTrainer, type PolicyState, type RoundOfSamples } from '../../../models/policy/trainer.js';
 import type { TrainerSettings } from '../../../models/policy/trainer-settings.js';
+import type { SizedGraph } from '../../../models/policy/training-runs.js';
 import type { TrainingStatistics } from '../../../models/policy/training-statistics.js';
 import { openValueBaseline, type ValueBaselineSettings } from '../../../models/policy/value-baseline.js';
 import { elementCount } from '../../../models/tensor.js';
@@ -39,6 +40,8 @@ interface TrainerThreadSettings {
   readonly size: PictureSize;
   /** As in a config's `model`. */
   readonly extraChannels: readonly number[] | undefined;
+  /** Sizes of pictures whose trajectories name their shape. */
+  readonly buckets: readonly GivenSize[];
   /** Null if all weights are trained. */
   readonly lora: LoraSettings | null;
   readonly trainer: TrainerSettings;
@@ -59,8 +62,8 @@ export interface OpenedTrainer {
   readonly sessionThreads: number;
   readonly fallbacks: readonly string[];
   readonly numParameters: number;
-  /** Numbers in a latent of the model. */
-  readonly latentSize: number;
+  /** [C, H, W] of the latents of pictures: of one size, or where there are several, of each. */
+  readonly latentShapes: readonly Pipeline['latentShape'][];
   /** Warnings about the file that it starts from. */
   readonly warnings: readonly string[];
 }
@@ -100,13 +103,20 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
   // Its text encoders stay frozen: they are the reference's, and the value network's.
   const pipeline = await openPipeline(engine, settings.pipeline, { ...settings, lora: null });
   const policyGraph = await buildPolicyGraph(engine, pipeline, trainerSettings);
-  const latentSize = elementCount(pipeline.latentShape);
+  const sized: SizedGraph[] = [];
+  for (const [index, bucket] of settings.buckets.entries()) {
+    const own = await pipeline.resized(bucket, `stages.sampler.buckets[${index}]`);
+    const isCommon = own === pipeline;
+    const ownGraph = isCommon ? policyGraph : await buildPolicyGraph(engine, own, trainerSettings);
+    sized.push({ pipeline: own, policyGraph: ownGraph });
+  }
+  const latentShapes = (sized.length > 0 ? sized : [{ pipeline }]).map((one) => one.pipeline.latentShape);
   const baseline =
     settings.value &&
     (await openValueBaseline(
       engine,
       {
-        latentSize,
+        latentSize: elementCount(pipeline.latentShape),
         embedWidth: pipeline.embedsShape[1],
         numSteps: sampling.numInferenceSteps,
       },
@@ -114,7 +124,7 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
       async (prompt) => (await pipeline.embedPrompt(prompt)).subarray(0, elementCount(pipeline.embedsShape)),
     ));
   const text = await openTextPolicy(engine, pipeline, lora);
-  const parts = { engine, pipeline, policyGraph, settings: trainerSettings, baseline, text };
+  const parts = { engine, pipeline, policyGraph, sized, settings: trainerSettings, baseline, text };
   const trainer = await createTrainer(parts);
   const { component, weights } = policyGraph;
   const adapters = [...policyGraph.adapters, ...(text?.adapters ?? [])];
@@ -129,7 +139,7 @@ const opened = openedOnce('trainer', async (settings: TrainerThreadSettings) => 
     ...(trainerSettings.emaDecay !== undefined && { ema: parameters }),
     ...(policyGraph.ownReferences.includes('pretrained') && { start: parameters }),
   };
-  return { engine, trainer, baseline, inputs, lora, latentSize, warnings, state, promoted: state };
+  return { engine, trainer, baseline, inputs, lora, latentShapes, warnings, state, promoted: state };
 });
 
 const copyOf = (parameters: NamedArrays): NamedArrays =>
@@ -137,10 +147,10 @@ const copyOf = (parameters: NamedArrays): NamedArrays =>
 
 const service: TrainerService = {
   async open(settings) {
-    const { trainer, state, latentSize, warnings } = await opened.open(settings);
+    const { trainer, state, latentShapes, warnings } = await opened.open(settings);
     const { provider, sessionThreads, fallbacks } = trainer;
     const numParameters = Object.values(state.parameters).reduce((sum, { length }) => sum + length, 0);
-    return { provider, sessionThreads, fallbacks, numParameters, latentSize, warnings };
+    return { provider, sessionThreads, fallbacks, numParameters, latentShapes, warnings };
   },
   async train(round, signal) {
     const current = opened.value();

@@ -79,11 +79,11 @@ export function trajectoriesToWire(
 ): MessageInitShape<typeof GroupTrajectoriesSchema> {
   return {
     rollout: rolloutToWire(group),
-    trajectories: group.branches.map(({ firstStep, latents, logProbs }) => {
+    trajectories: group.branches.map(({ firstStep, latents, logProbs, latentShape }) => {
       const nodes = logProbs.length + 1;
       return {
         firstStep,
-        latents: tensorToWire(latents, [nodes, latents.length / nodes]),
+        latents: tensorToWire(latents, [nodes, ...(latentShape ?? [latents.length / nodes])]),
         logProbs: tensorToWire(logProbs),
       };
     }),
@@ -97,13 +97,13 @@ export function trajectoriesFromWire({
 }: Pick<GroupTrajectories, 'rollout' | 'trajectories'>): RolloutGroup<Trajectory> {
   const head = rolloutFromWire(rollout, trajectories.length);
   const sized = trajectories.map((wire, leaf) => trajectoryFromWire(wire, head.tree, leaf));
-  const { latentSize } = at(sized, 0);
-  const other = sized.findIndex((one) => one.latentSize !== latentSize);
+  const shape = at(sized, 0).latents.join(' x ');
+  const other = sized.findIndex(({ latents }) => latents.join(' x ') !== shape);
   requireField(
     other < 0,
     `trajectories[${other}].latents`,
-    `latents of ${latentSize} numbers, as in the first`,
-    sized[other]?.latentSize,
+    `latents of ${shape} numbers, as in the first`,
+    sized[other]?.latents.join(' x '),
   );
   return { ...head, branches: sized.map(({ trajectory }) => trajectory) };
 }
@@ -122,14 +122,20 @@ function trajectoryFromWire(wire: TrajectoryWire, tree: RolloutTree, leaf: numbe
     wire.firstStep,
   );
   requireField(logProbs.length === steps, `${path}.log_probs`, `${steps} steps by the tree`, logProbs.length);
-  const [nodes, latentSize = 0] = latents.shape;
+  const [nodes, ...shape] = latents.shape;
+  const [channels, height, width] = shape;
   requireField(
-    nodes === steps + 1 && latents.shape.length === 2 && latentSize > 0,
+    nodes === steps + 1 && (shape.length === 1 || shape.length === 3) && !shape.includes(0),
     `${path}.latents.shape`,
-    `[${steps + 1}, size of a latent]`,
+    `[${steps + 1}, size of a latent] or [${steps + 1}, channels, height, width]`,
     `[${latents.shape.join(', ')}]`,
   );
-  return { latentSize, trajectory: { firstStep, latents: latents.values, logProbs } };
+  const latentShape = width ? ([channels ?? 0, height ?? 0, width] as const) : undefined;
+  const trajectory: Trajectory = {
+    ...{ firstStep, latents: latents.values, logProbs },
+    ...(latentShape && { latentShape }),
+  };
+  return { latents: shape, trajectory };
 }
 
 function rolloutToWire(group: RolloutGroup<unknown>): MessageInitShape<typeof RolloutSchema> {

@@ -278,7 +278,8 @@ export type Trajectory = Message<"tributary.v1.Trajectory"> & {
   firstStep: number;
 
   /**
-   * Latents before every step and after the last: [steps + 1, size of a latent].
+   * Latents before every step and after the last: [steps + 1, size of a latent], or where pictures of a run have several
+   * sizes, [steps + 1, channels, height, width].
    *
    * @generated from field: tributary.v1.Tensor latents = 2;
    */

@@ -39,7 +39,7 @@ async function fed(rewards: readonly (readonly number[])[], partialRounds?: Part
   const stage = advantagesStage(
     { ...bench.context, ...(partialRounds && { partialRounds }) },
     createHistory(),
-    LATENT,
+    [[LATENT, 1, 1]],
     () => undefined,
   ).subscribe();
   await transport.publish('schedule', { key: 'run', message: interval });

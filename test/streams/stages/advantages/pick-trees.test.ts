@@ -63,8 +63,8 @@ const pick = (
   const { samples } = rule(createHistory(), groups);
   const batch = { samples, interval: groups[0]?.interval ?? null } as Parameters<
     typeof pickTrees
-  >[2]['batch'];
-  return pickTrees(config, 1, { groups, batch });
+  >[1]['batch'];
+  return pickTrees(config, { groups, batch });
 };
 
 describe('pickTrees', () => {
@@ -163,6 +163,6 @@ describe('pickTrees', () => {
     const independent = configOf('numBranches: 2, forkPlan: independent');
     expect(pick(independent, [groupOf(independent)])).toEqual([]);
     const config = configOf('numBranches: 2');
-    expect(pickTrees(config, 1, { groups: [], batch: { interval: null, samples: [] } as never })).toEqual([]);
+    expect(pickTrees(config, { groups: [], batch: { interval: null, samples: [] } as never })).toEqual([]);
   });
 });

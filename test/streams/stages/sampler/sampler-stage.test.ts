@@ -85,6 +85,42 @@ describe('samplerStage', () => {
     expect(events.filter(({ kind }) => kind === 'progress')).toHaveLength(4);
   });
 
+  it('should give every group its size, and refuse one that the config does not list', async () => {
+    const requested: (readonly [number, object | undefined])[] = [];
+    const { context, images, letters } = await start(
+      async ({ requests }) => {
+        for (const { groupIndex, size } of requests) requested.push([groupIndex, size]);
+        return requests.map(() => group);
+      },
+      [
+        'stages.sampler.buckets=[{width: 16, height: 24}, {width: 8, height: 8, weight: 0}]',
+        'evaluation.verifier=none',
+      ],
+    );
+    const metadatas = [{}, { width: 8, height: 8 }, { width: 8, height: 9 }, { width: '16', height: '24' }];
+    for (const [index, metadata] of metadatas.entries())
+      await context.transport.publish('prompts', {
+        key: `0-${index}`,
+        message: { ...ticket(index, 'a'), metadata },
+      });
+    await vi.waitFor(() => expect(images.length + letters.length).toBe(4));
+    expect(letters).toEqual([{ ...ticket(2, 'a'), metadata: metadatas[2] }]);
+    const [large, small] = [
+      { width: 16, height: 24 },
+      { width: 8, height: 8 },
+    ];
+    expect(requested).toEqual([
+      [0, large],
+      [1, small],
+      [3, large],
+    ]);
+    expect(images.map(({ imageShape }) => imageShape)).toEqual([
+      [3, 24, 16],
+      [3, 8, 8],
+      [3, 24, 16],
+    ]);
+  });
+
   it('should ask for no rollout where no prompt of a batch can be read', async () => {
     const { batches, rewards, error } = await run(['?', '?']);
     expect(error).toBeUndefined();

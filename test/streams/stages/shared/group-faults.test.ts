@@ -7,6 +7,7 @@ import {
   rolloutFault,
   trajectoryFault,
 } from '../../../../src/streams/stages/shared/group-faults.js';
+import { configOf as sizedConfig } from '../../config/config-of.js';
 import { stageBench } from '../stage-bench.js';
 
 /** As a sampler of the smallest config makes it: ten steps, four branches that fork at the first trained step. */
@@ -68,6 +69,52 @@ const branch = (latentSize: number, steps: number): Trajectory => ({
   logProbs: new Float32Array(steps),
 });
 
+const BUCKETS = [
+  'stages.sampler.buckets=[{width: 16, height: 24}, {width: 24, height: 16}]',
+  'evaluation.verifier=none',
+];
+
+describe('faults of pictures of several sizes', () => {
+  const config = sizedConfig(...BUCKETS);
+
+  it('should take pictures of each size, and no others', () => {
+    const faultOf = pictureFault(config, [3, 24, 16]);
+    const pictures = (imageShape: PictureGroup['imageShape']) => ({ ...group, imageShape }) as PictureGroup;
+    expect([faultOf(pictures([3, 24, 16])), faultOf(pictures([3, 16, 24]))]).toEqual([null, null]);
+    expect(faultOf(pictures([3, 16, 16]))).toBe(
+      'expected pictures of [3, 24, 16] or [3, 16, 24], got [3, 16, 16]',
+    );
+  });
+
+  it.each([
+    ['take latents that name their shape', [[1, 3, 2]], null],
+    ['refuse those that do not, as shapes may be equally long', [undefined], 'got []'],
+    ['refuse another shape', [[1, 6, 1]], 'expected latents of [1, 3, 2] or [1, 2, 3], got [1, 6, 1]'],
+    [
+      'refuse branches that differ',
+      [
+        [1, 3, 2],
+        [1, 2, 3],
+      ],
+      'expected latents of [1, 3, 2] in all branches',
+    ],
+  ] as const)('should %s', (_, shapes, fault) => {
+    const faultOf = trajectoryFault(config, [
+      [1, 3, 2],
+      [1, 2, 3],
+    ]);
+    const branches = shapes.map((latentShape) => ({ ...branch(6, 2), ...(latentShape && { latentShape }) }));
+    const got = faultOf({ ...group, branches });
+    expect(got).toEqual(fault === null ? null : expect.stringContaining(fault));
+  });
+
+  it('should refuse latents that are not as long as their shape', () => {
+    const faultOf = trajectoryFault(config, [[1, 3, 2]]);
+    const short = { ...branch(5, 2), latentShape: [1, 3, 2] as const };
+    expect(faultOf({ ...group, branches: [short] })).toContain('in all branches, got 5 numbers');
+  });
+});
+
 describe('trajectoryFault', () => {
   it.each([
     ['take latents of the model, of whichever steps', '0-1', [branch(6, 2), branch(6, 3)], null],
@@ -79,7 +126,7 @@ describe('trajectoryFault', () => {
       expect.stringContaining('expected a group'),
     ],
   ])('should %s', (_, groupId, branches, fault) => {
-    const faultOf = trajectoryFault(stageBench().context.config, 6);
+    const faultOf = trajectoryFault(stageBench().context.config, [[6, 1, 1]]);
     const group = {
       groupId,
       groupIndex: 1,

@@ -111,17 +111,20 @@ const images = fc
     })),
   );
 
-const trajectories = groupOf<Trajectory>((tree, size) =>
-  leaves(tree, (leaf) => {
-    const depth = pathDepth(tree, leaf);
-    const steps = tree.widths.length - 1 - depth;
-    return fc.record({
-      firstStep: fc.constant(tree.firstStep + depth),
-      latents: floats((steps + 1) * size),
-      logProbs: floats(steps),
-    });
-  }),
-);
+const trajectoriesOf = (isSized: boolean) =>
+  groupOf<Trajectory>((tree, size) =>
+    leaves(tree, (leaf) => {
+      const depth = pathDepth(tree, leaf);
+      const steps = tree.widths.length - 1 - depth;
+      return fc.record({
+        firstStep: fc.constant(tree.firstStep + depth),
+        latents: floats((steps + 1) * size),
+        logProbs: floats(steps),
+        ...(isSized && { latentShape: fc.constant([1, size, 1] as const) }),
+      });
+    }),
+  );
+const trajectories = fc.oneof(trajectoriesOf(false), trajectoriesOf(true));
 
 const outcome = { groupId: fc.string({ minLength: 1 }), round: count };
 const rewards = fc.oneof(

@@ -209,7 +209,7 @@ describe('faults', () => {
       [first, { ...second, logProbs: numbers([1, 2, 3]) }],
     ],
     [
-      'trajectories[0].latents.shape: expected [3, size of a latent], got [3]',
+      'trajectories[0].latents.shape: expected [3, size of a latent] or [3, channels, height, width], got [3]',
       [{ ...first, latents: numbers([1, 2, 3]) }, second],
     ],
     [
