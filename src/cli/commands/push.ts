@@ -1,17 +1,21 @@
 import { readFile } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
+import { requireId } from '../../models/hub/hub-client.js';
 import { pushFiles } from '../../models/hub/push-files.js';
 import { holdsWeights } from '../../models/policy/policy-file.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { stageOf } from '../../streams/config/resolved/stage-of.js';
-import { ADAPTER_FILE, adapterPathOf } from '../../streams/directory/adapter-path.js';
-import { newestConfigPath } from '../../streams/directory/saved-config.js';
+import { ADAPTER_FILE, adapterPathOf, isThere } from '../../streams/directory/adapter-path.js';
+import { CONFIG_FILE, newestConfigPath } from '../../streams/directory/saved-config.js';
 import { modelCard } from '../../streams/report/model-card.js';
 import { readRecord } from '../../streams/report/write-report.js';
 import { watchInterrupt } from '../input/interrupt.js';
 import { warn } from '../output/log.js';
+
+/** Identifiers of licenses, such as openrail++ and cc-by-4.0. */
+const LICENSE = /^[a-z0-9][a-z0-9.+-]*$/;
 
 interface PushCommandOptions {
   readonly base?: string;
@@ -55,6 +59,16 @@ async function filesOf(
   id: string,
   { base = null, license = null }: { readonly base?: string | null; readonly license?: string | null },
 ): Promise<Record<string, Uint8Array>> {
+  if (!(await isThere(join(run, CONFIG_FILE)))) {
+    const text = `${run}: expected the folder of a run, got one without ${CONFIG_FILE}. Name the folder that train wrote, such as runs/<name>.`;
+    throw new TributaryError('TRIB_USAGE', text);
+  }
+  if (base !== null) requireId(base, '--base ');
+  else warn('the card names no base model: give its name on the hub with --base <owner/name>');
+  if (license !== null && !LICENSE.test(license)) {
+    const text = `--license "${license}": expected the hub's identifier of a license, got other characters than a-z, 0-9, ".", "+" and "-". Write one such as creativeml-openrail-m or mit.`;
+    throw new TributaryError('TRIB_USAGE', text);
+  }
   const config = await loadTopology(await newestConfigPath(run), [], { isPlaced: true });
   const adapterPath = await adapterPathOf(run);
   const adapter = await readFile(adapterPath);

@@ -111,10 +111,10 @@ function isInside(path: string): boolean {
   return posix.normalize(path) === path && path !== '.' && path !== '..' && !path.startsWith('../');
 }
 
-export function requireId(id: string): void {
+export function requireId(id: string, where = ''): void {
   const names = id.split('/');
   if (names.length === 2 && names.every((name) => /^[\w.-]+$/.test(name) && !/^\.+$/.test(name))) return;
-  const text = `"${id}": expected owner/name of a model on the hub. Write it as its page does, such as stabilityai/sdxl-turbo.`;
+  const text = `${where}"${id}": expected owner/name of a model on the hub. Write it as its page does, such as stabilityai/sdxl-turbo.`;
   throw new TributaryError('TRIB_USAGE', text);
 }
 

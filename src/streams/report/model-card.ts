@@ -53,7 +53,7 @@ export function modelCard({ id, config, evaluations, rounds, base, license, pict
     license === null
       ? 'Nobody said under which license it is. That of the base model applies to what is made with it.'
       : null,
-    usage(id, model),
+    usage(id, base ?? '<the base model>'),
     curve(evaluations),
     pictures &&
       `## Before and after\n\nFrom the same noise, a row for each prompt: ${pictures.prompts.map((prompt) => `"${prompt}"`).join('; ')}.\n\n![before](${pictures.before})\n\n![after](${pictures.after})`,

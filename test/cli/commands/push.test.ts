@@ -19,6 +19,21 @@ it('should push adapter, card and pictures of a run, and nothing of one without 
   expect(hub.committed.get(adapter)).toEqual(await readFile(join(run, adapter)));
   expect(hub.committed.get('README.md')?.toString()).toContain('base_model: a/b');
 
+  const refused = async (...words: string[]) => {
+    const { code, stderr } = await callCli(['push', ...words], { env });
+    expect(code).toBe(2);
+    return stderr;
+  };
+  expect(await refused(run, 'owner/name', '--base', './sd15')).toContain(
+    '--base "./sd15": expected owner/name',
+  );
+  expect(await refused(run, 'owner/name', '--license', 'MIT!')).toContain(
+    '--license "MIT!": expected the hub',
+  );
+  expect(await refused(`${run}-2`, 'owner/name')).toContain(
+    `${run}-2: expected the folder of a run, got one without`,
+  );
+
   await rm(join(run, adapter));
   const none = await callCli(['push', run, 'owner/name'], { env });
   expect(none.code).toBe(1);
