@@ -18,10 +18,8 @@ const HUB_ID = /(?:^|[\\/])([\w-][\w.-]*)[\\/]([\w-][\w.-]*)$/;
 export async function noPipelineFault(path: string): Promise<TributaryError | null> {
   const found = await whatIsThere(path);
   if (!found) return null;
-  return new TributaryError(
-    'TRIB_MODEL',
-    `${path}: expected a pipeline folder with ${INDEX}, got ${found.got}. ${found.nextStep}`,
-  );
+  const wanted = ONE_FILE.test(path) ? 'a checkpoint in one file' : `a pipeline folder with ${INDEX}`;
+  return new TributaryError('TRIB_MODEL', `${path}: expected ${wanted}, got ${found.got}. ${found.nextStep}`);
 }
 
 /** Errors: TRIB_MODEL if something else is there that people take for a pipeline folder. */
@@ -32,7 +30,7 @@ export async function requireNoOther(path: string): Promise<void> {
 
 async function whatIsThere(path: string): Promise<StandIn | null> {
   const stats = await stat(path).catch(() => null);
-  if (stats === null) return hubId(path);
+  if (stats === null) return (await absence(path)) ?? hubId(path);
   if (!stats.isDirectory()) return shardIndex(path) ?? commitFile(path);
   const names = await readdir(path).catch((): string[] => []);
   if (names.includes(INDEX)) return null;

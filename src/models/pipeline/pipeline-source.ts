@@ -39,6 +39,10 @@ export async function openPipelineSource(
   if (stats?.isFile() && PICKLE.test(path)) throw pickleFault(path);
   if (isOneFile(path)) return ofCheckpoint(await readCheckpoint(path));
   await requireNoOther(path);
+  if (stats === null && path.endsWith('.safetensors')) {
+    const text = `${path}: expected a checkpoint in one file, got no such file. Correct the path.`;
+    throw new TributaryError('TRIB_MODEL', text);
+  }
   await requireFolder(path, 'a pipeline folder, or a checkpoint in one .safetensors file');
   return {
     notes: [],

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { TributaryError } from '../../errors.js';
 import {
@@ -8,6 +9,7 @@ import {
 import { isOfDenoiser } from '../../models/adapters/component-names.js';
 import { summedLayers } from '../../models/adapters/lora-layer.js';
 import { isPickle, readWholeFile } from '../../models/files/read-bytes.js';
+import { absence, type StandIn } from '../../models/files/stand-in.js';
 import type { LoraSettings } from '../../models/graph/weights/lora.js';
 import { adapterChanges, type ComponentChanges } from '../../models/graph/weights/weight-change.js';
 import { fileAdapter } from '../../models/policy/adapter-parameters.js';
@@ -172,10 +174,9 @@ export function loraFor({ adapter }: Pick<FilePolicy, 'adapter'>): LoraSettings 
  */
 export async function readAdapterFile(place: string, warn: (message: string) => void): Promise<AdapterFile> {
   const path = await adapterPathOf(place);
-  const bytes = await readWholeFile(path).catch((cause: NodeJS.ErrnoException) => {
-    const isMissing = cause.code === 'ENOENT' || cause.code === 'ENOTDIR';
-    const got = isMissing ? 'no such file' : (cause.code ?? cause.message);
-    const text = `${path}: expected an adapter file, got ${got}. Name a .safetensors file, or the folder of one.`;
+  const bytes = await readWholeFile(path).catch(async (cause: NodeJS.ErrnoException) => {
+    const { got, nextStep } = (await absence(path)) ?? unread(path, cause);
+    const text = `${path}: expected an adapter file, got ${got}. ${nextStep}`;
     throw new TributaryError('TRIB_FILE', text, { cause });
   });
   if (!isPickle(bytes)) return { path, bytes, beside: { peftConfig: await peftConfigBeside(path), warn } };
@@ -183,6 +184,17 @@ export async function readAdapterFile(place: string, warn: (message: string) => 
     'TRIB_LORA',
     `${path}: expected safetensors, got a pickle (torch.save). A pickle can run arbitrary code when it is read, so it is never read. If you trust it, load it with torch.load(weights_only=True) and save it with safetensors.`,
   );
+}
+
+/** What is said of a path that cannot be read: it may be a name of the hub. */
+function unread(path: string, { code, message }: NodeJS.ErrnoException): StandIn {
+  if (code !== 'ENOENT' && code !== 'ENOTDIR')
+    return { got: code ?? message, nextStep: 'Check its permissions.' };
+  const [id, name] = /^[\w-][\w.-]*\/([\w-]+)$/.exec(path) ?? [];
+  const ofHub = `If it is an adapter of the hub, run hf download ${id} --local-dir adapters/${name}, and name that folder.`;
+  const nextStep =
+    id && !existsSync(dirname(path)) ? ofHub : 'Name a .safetensors file, or the folder of one.';
+  return { got: 'no such file', nextStep };
 }
 
 async function peftConfigBeside(adapter: string): Promise<BesideLoraFile['peftConfig']> {

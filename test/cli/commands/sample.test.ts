@@ -19,7 +19,7 @@ describe('sample', () => {
     expect(await fault(pickle)).toContain(`${pickle}: expected safetensors, got a pickle`);
     const none = join(folder, 'none.safetensors');
     expect(await fault(none)).toContain(
-      `${none}: expected a pipeline folder, or a checkpoint in one .safetensors file`,
+      `${none}: expected a checkpoint in one file, got no such file. Correct`,
     );
     const empty = await temporaryFolder();
     expect(await fault(empty)).toContain(

@@ -51,6 +51,18 @@ it('should name a model of the hub that was not fetched, and a path that is none
   expect(await message(dirname(nowhere))).toContain('got no such folder. Export the model');
 });
 
+it('should say of a checkpoint in one file why it is not there', async () => {
+  const folder = await temporaryFolder();
+  const file = join(folder, 'model.safetensors');
+  expect(await message(file)).toBe(
+    '.: expected a checkpoint in one file, got no such file. Correct the path.',
+  );
+  await symlink(join(folder, 'blobs/abc'), file);
+  expect(await message(file)).toContain(`got a link to ${join(folder, 'blobs/abc')}, which is not there.`);
+  await writeFile(`${file}.part`, '');
+  expect(await message(file)).toContain('got model.safetensors.part, an unfinished download.');
+});
+
 it('should name the snapshot of a cache of the hub, wherever in the cache the path ends', async () => {
   const cache = join(await temporaryFolder(), 'hub');
   const model = join(cache, 'models--stabilityai--sdxl-turbo');

@@ -81,6 +81,14 @@ describe('readPolicy', () => {
     await expect(readPolicy(join(folder, 'none.safetensors'))).rejects.toThrow(
       'expected an adapter file, got no such file',
     );
+    await expect(readPolicy('nobody/lcm-lora')).rejects.toThrow(
+      'nobody/lcm-lora: expected an adapter file, got no such file. If it is an adapter of the hub, run hf download nobody/lcm-lora --local-dir adapters/lcm-lora, and name that folder.',
+    );
+    const partial = join(folder, 'half.safetensors');
+    await writeFile(`${partial}.crdownload`, '');
+    await expect(readPolicy(partial)).rejects.toThrow(
+      'expected an adapter file, got half.safetensors.crdownload, an unfinished download.',
+    );
     const named = join(folder, 'named');
     await mkdir(named);
     await writeFile(join(named, 'cat-000010.safetensors'), encodeLoraFile([layer('unet.a')]));
