@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { describeValue, type FaultDetail, type Path, suggest } from './fault.js';
 import { valueAt } from './value-tree.js';
+import { newWordFor } from './version.js';
 
 export type Issue = z.core.$ZodIssue;
 
@@ -21,7 +22,7 @@ export function faultsOfIssue(issue: Issue, config: unknown): FaultDetail[] {
       thing: 'the key',
       expected: `one of ${issue.message}`,
       got: `"${key}"`,
-      nextStep: suggest(key, known, 'Remove it.'),
+      nextStep: newWordFor(key, known) ?? suggest(key, known, 'Remove it.'),
     }));
   }
   if (issue.code === 'invalid_key') {
@@ -44,7 +45,8 @@ export function faultsOfIssue(issue: Issue, config: unknown): FaultDetail[] {
   }
   const got = describeValue(value);
   if (words && typeof value === 'string') {
-    const nextStep = suggest(value, words, 'Choose one of them.');
+    const nextStep =
+      newWordFor(`${path.at(-1)}: ${value}`, words) ?? suggest(value, words, 'Choose one of them.');
     return [{ kind: 'unknown-word', path, expected, got, nextStep }];
   }
   return [{ kind: 'bad-value', path, expected, got, nextStep: nextStepFor(path, value, expected) }];

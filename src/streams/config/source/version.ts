@@ -26,6 +26,13 @@ const RENAMED: ReadonlyMap<string, string> = new Map([
   ['stages.rewards', 'stages.reward'],
 ]);
 
+/** What to write for a word of version 1, a key or a value with its key, where one of these is its new name. */
+export function newWordFor(word: string, known: readonly string[]): string | undefined {
+  const renamed = RENAMED.get(word);
+  const isKnown = renamed !== undefined && known.includes(renamed.replace(/^.*: /, ''));
+  return isKnown ? `Since version ${CONFIG_VERSION} it is \`${renamed}\`.` : undefined;
+}
+
 /**
  * Returns the fault of a file that does not say the version of today: one fault, whose next step lists every word of
  * the file that has changed. Each file that a config is made of says its version.

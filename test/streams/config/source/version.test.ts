@@ -66,6 +66,19 @@ describe('versionFault', () => {
     ]);
   });
 
+  it('should name the new word of an old one in a config of today', () => {
+    const overrides = [
+      'stages.prompts.numStages=4',
+      'stages.reward.type=scoreRewards',
+      'evaluation.centre=1',
+    ];
+    const { faults } = lintTopology(SMALLEST, 'a.yaml', { overrides });
+    const found = faults.map(({ message }) => message).join('\n');
+    expect(found).toContain('got "numStages". Since version 2 it is `numRounds`.');
+    expect(found).toContain('got "scoreRewards" (string). Since version 2 it is `type: reward`.');
+    expect(found).not.toContain('it is `center`');
+  });
+
   it('should take no key from the prototype of an object for a word', () => {
     expect(messagesOf(`${withLine('version:', '')}constructor: { toString: valueOf }\n`)).toEqual([
       'a.yaml:1:1 version: expected 2, got nothing. Write version: 2.',
