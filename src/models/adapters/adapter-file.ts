@@ -1,10 +1,10 @@
 /** @file Reads adapter files in safetensors, of every style in use: layers of LoRA, and what else changes weights. */
-import { decodeSafetensors, type SafetensorsTensor } from '../files/safetensors.js';
+import { decodeSafetensors, type SafetensorsTensor, tensorNames } from '../files/safetensors.js';
 import { numbers, type Parts, pair, SAVE_AGAIN } from './factors.js';
 import { type LoraLayer, loraFault, someOf } from './lora-layer.js';
 import { type OtherLayer, otherLayers } from './other-layers.js';
 import { PEFT_METADATA, type PeftConfigFile, readPeftConfig, readPeftMetadata } from './peft-metadata.js';
-import { foreignKind, isBarePeft, type Part, parseTensorName } from './tensor-names.js';
+import { CHECKPOINT, foreignKind, isBarePeft, type Part, parseTensorName } from './tensor-names.js';
 
 /** What accompanies an adapter file. */
 export interface BesideLoraFile {
@@ -35,6 +35,9 @@ export function decodeAdapterFile(
   where: string,
   { peftConfig, warn }: BesideLoraFile = {},
 ): AdapterContent {
+  // What the file is comes before the types of its tensors.
+  const unknown = tensorNames(bytes, where).filter((name) => !parseTensorName(name));
+  if (unknown.length > 0) throw notLora(where, unknown);
   const { tensors, metadata } = decodeSafetensors(bytes, where);
   const found = partsByKey(tensors, where);
   const present = new Set([...found.values()].flatMap((parts) => Object.keys(parts) as Part[]));
@@ -85,19 +88,14 @@ function partsByKey(
   where: string,
 ): ReadonlyMap<string, Parts> {
   const found = new Map<string, Parts>();
-  const unknown: string[] = [];
   for (const [name, tensor] of tensors) {
     const parsed = parseTensorName(name);
-    if (!parsed) {
-      unknown.push(name);
-      continue;
-    }
+    if (!parsed) continue;
     const parts = found.get(parsed.key) ?? {};
     if (parts[parsed.part])
       throw loraFault(`${where} ${parsed.key}`, 'each layer once', `it twice (${name})`, SAVE_AGAIN);
     found.set(parsed.key, { ...parts, [parsed.part]: tensor });
   }
-  if (unknown.length > 0) throw notLora(where, unknown);
   if (found.size === 0) throw loraFault(where, 'at least one layer', 'none', SAVE_AGAIN);
   return found;
 }
@@ -111,8 +109,11 @@ function assumedAlpha(where: string, without: readonly number[], count: number, 
   );
 }
 
+const USE_AS_PIPELINE = 'Name it as the pipeline (--pipeline, model.pipeline), and an adapter here.';
+
 function notLora(where: string, names: readonly string[]): Error {
   const kind = names.map(foreignKind).find((known) => known !== undefined);
   const expected = 'tensors named <module>.lora_A.weight or lora_unet_<module>.lora_down.weight';
-  return loraFault(where, expected, `${someOf(names)}${kind ? `: ${kind}` : ''}`, SAVE_AGAIN);
+  const got = `${someOf(names)}${kind ? `: ${kind}` : ''}`;
+  return loraFault(where, expected, got, kind === CHECKPOINT ? USE_AS_PIPELINE : SAVE_AGAIN);
 }

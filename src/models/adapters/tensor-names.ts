@@ -111,6 +111,8 @@ export function foreignKind(name: string): string | undefined {
 const OF_OTHERS =
   /^transformer\.|^lora_transformer|(?:^|[._])(?:double|single|joint)_(?:transformer_)?blocks[._]|^(?:lora_unet_|lycoris_|(?:model\.)?diffusion_model\.)(?:transformer_)?(?:blocks|layers)[._]|^lora_(?:prior|te3|vae|controlnet)_|^lllite|^lora_unet_.*motion_modules|motion_modules\.|^(?:ip_adapter|image_proj)\./;
 
+export const CHECKPOINT = 'a whole checkpoint';
+
 const FOREIGN: readonly (readonly [RegExp, string])[] = [
   [/\.ia3_l/, 'IA³ of PEFT (scaled activations), which is not LoRA'],
   [/\.oft_|\.boft_/, 'OFT (rotated weights), which is not LoRA'],
@@ -124,7 +126,7 @@ const FOREIGN: readonly (readonly [RegExp, string])[] = [
   [/^lora_controlnet|^control_model\.|input_hint_block/, 'a ControlNet, which needs a picture as its input'],
   [/^lora_vae_/, 'layers of a VAE'],
   [/^lora_(prior|te3)_/, 'layers of Stable Cascade or Stable Diffusion 3'],
-  [/^(first_stage_model|model\.diffusion_model|cond_stage_model|conditioner)\./, 'a whole checkpoint'],
+  [/^(first_stage_model|model\.diffusion_model|cond_stage_model|conditioner)\./, CHECKPOINT],
   [/^bundle_emb\./, 'a token embedding inside of the adapter (OneTrainer)'],
   [
     /^(emb_params|clip_[lg])$|^<[^>]*>$|^string_to_param/,

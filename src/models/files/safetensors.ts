@@ -99,6 +99,13 @@ export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors
   return { tensors, metadata };
 }
 
+/** The names of all tensors, whatever their types. Errors: TRIB_FILE if the header violates the format. */
+export function tensorNames(bytes: Uint8Array, where: string): string[] {
+  const header = bytes.subarray(LENGTH_BYTES, headerEnd(bytes, bytes.length, where));
+  const { records, leftOut } = parseSafetensorsHeader(header, bytes.length, where, true);
+  return [...records.map(({ name }) => name), ...leftOut.keys()];
+}
+
 /** The numbers of a tensor as float32, which is exact for smaller floats and rounds F64; null for integers. */
 export function floatValues(tensor: SafetensorsTensor): Float32Array | null {
   switch (tensor.dtype) {

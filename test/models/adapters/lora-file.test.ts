@@ -225,7 +225,12 @@ describe('decodeLoraFile', () => {
     ['a name of no style', { ...pair, 'unet.a.weight': f32([3, 5]) }, {}, 'got "unet.a.weight"'],
     ['half a LoHa', { 'lora_unet_a.hada_w1_a': f32([4, 5]) }, {}, 'got [4, 5] and [missing]'],
     ['DoRA', { ...kohya, 'lora_unet_a.dora_scale': f32([1, 5]) }, {}, 'got DoRA for 1: "unet.a". Merge'],
-    ['a whole checkpoint', { 'model.diffusion_model.x.weight': f32([1]) }, {}, 'a whole checkpoint'],
+    [
+      'a whole checkpoint',
+      { 'model.diffusion_model.x.weight': f32([1]) },
+      {},
+      'a whole checkpoint. Name it as the pipeline',
+    ],
     ['nothing', {}, {}, 'expected at least one layer'],
     ['half a pair', { 'unet.a.lora_A.weight': f32([4, 5]) }, {}, 'unet.a: expected A [rank, in]'],
     ['half a pair', { 'lora_unet_a.alpha': f32([]) }, {}, 'got [missing] and [missing]'],
@@ -265,5 +270,11 @@ describe('decodeLoraFile', () => {
     expect(() =>
       decodeLoraFile(fileOf(tensors as Record<string, SafetensorsTensor>, adapter), 'file'),
     ).toThrow(fault);
+  });
+
+  test('should say what a file is before it speaks of the types in it', () => {
+    const bytes = fileOf({ 'model.diffusion_model.x': f32([1]) }, {});
+    const text = new TextDecoder('latin1').decode(bytes).replace('"F32"', '"I32"');
+    expect(() => decodeLoraFile(Buffer.from(text, 'latin1'), 'file')).toThrow('a whole checkpoint');
   });
 });
