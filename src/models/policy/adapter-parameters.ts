@@ -136,8 +136,16 @@ function describe({ inFeatures, outFeatures, kernel }: Adapter): string {
   return `${kind} of ${inFeatures} inputs and ${outFeatures} outputs`;
 }
 
-/** Without the layers of a text encoder, pictures would differ from those that the adapter's maker saw. */
-function requireTrained(stored: FileAdapter['stored'], adapters: readonly Adapter[], where: string): void {
+/**
+ * Without the layers of a text encoder, pictures would differ from those that the adapter's maker saw.
+ *
+ * Errors: TRIB_LORA if a file has such layers beside those that are trained.
+ */
+export function requireTrained(
+  stored: FileAdapter['stored'],
+  adapters: readonly Adapter[],
+  where: string,
+): void {
   const trained = new Set(adapters.map(({ layer }) => layer));
   const others = stored.map(({ key }) => key).filter((key) => isOfTextEncoder(key) && !trained.has(key));
   if (others.length === 0) return;

@@ -145,6 +145,19 @@ describe('tributary lint, with the files that a config names', () => {
       alpha: 2,
     };
     await writeFile(inFolder('two.safetensors'), encodeLoraFile([adapter]));
+    await writeFile(
+      inFolder('text.safetensors'),
+      encodeLoraFile([adapter, { ...adapter, key: 'text_encoder.x' }]),
+    );
+    const ofText = [
+      'lint',
+      'tributary:shapes-ddpo',
+      '--set',
+      `model.startFrom=${inFolder('text.safetensors')}`,
+    ];
+    expect((await callCli(ofText)).stderr).toContain(
+      'got 1 of text encoders that are not: "text_encoder.x".',
+    );
     const settings = [
       `model.startFrom=${inFolder('two.safetensors')}`,
       'model.lora={rank: 4, alpha: 4}',

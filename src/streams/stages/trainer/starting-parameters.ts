@@ -5,6 +5,7 @@ import type { LoraSettings } from '../../../models/graph/weights/lora.js';
 import { policyFeeds } from '../../../models/graph/weights/policy-feeds.js';
 import type { PolicyInputs } from '../../../models/graph/weights/policy-network.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
+import { requireTrained } from '../../../models/policy/adapter-parameters.js';
 import { policyParameters } from '../../../models/policy/policy-file.js';
 import { type ReadPolicy, readPolicy } from '../../directory/read-adapter.js';
 
@@ -90,6 +91,8 @@ function requireScale({ path, adapter }: ReadPolicy, lora: LoraSettings | null):
 export async function requireStart(place: string, lora: LoraSettings | null): Promise<void> {
   const policy = await readPolicy(place);
   requireKind(policy, lora);
+  if (policy.adapter && lora?.textEncoder === undefined)
+    requireTrained(policy.adapter.stored, [], policy.path);
   requireScale(policy, lora);
 }
 
