@@ -62,8 +62,9 @@ export function rewardStage(
     { groupId, round, prompt, metadata, branches, imageShape: shape }: PictureGroup,
     signal: AbortSignal,
   ): Promise<readonly number[]> => {
+    const ownShape = shape.join() === imageShape.join() ? {} : { imageShape: shape };
     const scores = await report.during(() =>
-      reward.score({ prompt, images: branches, imageShape: shape, ...metadataPart(metadata) }, { signal }),
+      reward.score({ prompt, images: branches, ...ownShape, ...metadataPart(metadata) }, { signal }),
     );
     await publishScored(context, { groupId, round, ...(isOneOfMany && { stage: source.name }) }, scores);
     report.done(round);
