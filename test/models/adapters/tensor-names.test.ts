@@ -35,6 +35,7 @@ describe('parseTensorName', () => {
   it.each([
     [`unet.${q}.lora_A.default_0.weight`, `unet.${q}`, 'A'],
     [`unet.${q}.lora_B.default.weight`, `unet.${q}`, 'B'],
+    [`${q}.lora_A.lora_1.weight`, `unet.${q}`, 'A'],
     [`unet.base_model.model.${q}.lora_A.weight`, `unet.${q}`, 'A'],
     [`${q}.lora_linear_layer.up.weight`, `unet.${q}`, 'B'],
     ['up_blocks.0.attentions.1.transformer_blocks.0.attn1.processor.to_q_lora.up.weight', `unet.${q}`, 'B'],
@@ -78,6 +79,7 @@ describe('parseTensorName', () => {
 
   it.each([
     ['lora_unet_a.oft_blocks', 'OFT'],
+    ['oft_unet_input_blocks_4_1_proj_in.oft_blocks.0', 'OFT'],
     ['lora_unet_a.a1.weight', 'GLoRA'],
     ['base_model.model.a.vera_lambda_b', 'VeRA'],
     ['base_model.model.text_model.embeddings.token_embedding.lora_embedding_A', 'token embeddings'],
