@@ -1,6 +1,9 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import type { EmbeddingPlace } from '../../models/pipeline/embeddings/embedding-file.js';
+import { promptCheck } from '../../models/pipeline/embeddings/fitting-embeddings.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
+import { embeddingsOf } from '../../streams/config/resolved/embeddings-of.js';
 import { trainedStages } from '../../streams/config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import { adapterPathOf, isFolder } from '../../streams/directory/adapter-path.js';
@@ -13,13 +16,14 @@ import { OpenParts } from '../../streams/run/opening/open-parts.js';
 import { openRewards } from '../../streams/run/opening/open-rewards.js';
 import { scorerOf } from '../../streams/stages/reward/scorers.js';
 import { startSampler } from '../../streams/stages/sampler/client.js';
-import { collect, collectAdapters, IGNORE_TEXT_ENCODER } from '../input/options.js';
+import { collect, collectAdapters, EMBEDDING, IGNORE_TEXT_ENCODER } from '../input/options.js';
 import { evaluationTable } from '../output/evaluation-table.js';
 import { printWarnings, warn } from '../output/log.js';
 
 interface EvaluateOptions {
   readonly lora: readonly AdapterPlace[];
   readonly ignoreTextEncoder: boolean;
+  readonly embedding: readonly EmbeddingPlace[];
   readonly set: readonly string[];
   readonly json: boolean;
 }
@@ -39,6 +43,7 @@ export function addEvaluateCommand(program: Command): void {
       [],
     )
     .option(...IGNORE_TEXT_ENCODER)
+    .option(...EMBEDDING)
     .option('--set <key=value>', 'override a value of the config; repeatable', collect, [])
     .option('--json', 'the figures as JSON on standard output', false)
     .action(evaluate);
@@ -54,7 +59,7 @@ async function evaluate(path: string, options: EvaluateOptions): Promise<void> {
   const places: AdapterPlace[] = [];
   for (const place of named) places.push({ ...place, path: await adapterPathOf(place.path) });
   const choice = { places, ignoresTextEncoder: ignoreTextEncoder };
-  const { policyVersion: _, round: __, ...figures } = await measure(config, choice);
+  const { policyVersion: _, round: __, ...figures } = await measure(config, choice, options.embedding);
   const texts = places.map((place) =>
     place.strength === 1 ? place.path : `${place.path}:${place.strength}`,
   );
@@ -63,9 +68,14 @@ async function evaluate(path: string, options: EvaluateOptions): Promise<void> {
   else console.log(`${adapter ?? 'base model'}\n\n${evaluationTable(figures)}`);
 }
 
-async function measure(config: ResolvedConfig, adapters: AdapterChoice): Promise<Evaluation> {
-  const prompts = await readPromptLists(config);
-  const sampler = await startSampler(config, printWarnings, adapters);
+async function measure(
+  config: ResolvedConfig,
+  adapters: AdapterChoice,
+  embeddings: readonly EmbeddingPlace[],
+): Promise<Evaluation> {
+  const all = [...embeddingsOf(config), ...embeddings];
+  const prompts = await readPromptLists(config, await promptCheck(config.model.pipeline, all));
+  const sampler = await startSampler(config, printWarnings, adapters, embeddings);
   try {
     const parts = new OpenParts(printWarnings);
     const scoring = openRewards(config, trainedStages(config), sampler.imageShape, parts);

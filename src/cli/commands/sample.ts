@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { writeFileAtomic } from '../../models/files/atomic.js';
-import { readPipelineTokenizer } from '../../models/pipeline/pipeline-index.js';
+import type { EmbeddingPlace } from '../../models/pipeline/embeddings/embedding-file.js';
+import { promptCheck } from '../../models/pipeline/embeddings/fitting-embeddings.js';
 import { topologySchema } from '../../streams/config/schema/topology-schema.js';
 import { CONFIG_VERSION } from '../../streams/config/source/version.js';
 import type { AdapterPlace } from '../../streams/directory/read-adapter.js';
@@ -10,6 +11,7 @@ import {
   between,
   collect,
   collectAdapters,
+  EMBEDDING,
   IGNORE_TEXT_ENCODER,
   modelPath,
   numbers,
@@ -21,6 +23,7 @@ interface SampleOptions {
   readonly pipeline: string;
   readonly lora: readonly AdapterPlace[];
   readonly ignoreTextEncoder: boolean;
+  readonly embedding: readonly EmbeddingPlace[];
   readonly prompt: readonly string[];
   readonly out: string;
   readonly images: number;
@@ -53,6 +56,7 @@ export function addSampleCommand(program: Command): void {
       [],
     )
     .option(...IGNORE_TEXT_ENCODER)
+    .option(...EMBEDDING)
     .option('--images <n>', 'pictures per prompt', whole(1, 1000), 8)
     .option('--seed <n>', 'seed of the noise', whole(0, 2 ** 32 - 1), 1234)
     .option('--steps <n>', 'sampler steps', whole(2, 1000), 10)
@@ -73,13 +77,13 @@ export function addSampleCommand(program: Command): void {
 async function sample(options: SampleOptions): Promise<void> {
   const { prompt: prompts, images, out, scale } = options;
   const pipeline = modelPath(options.pipeline);
-  const tokenizer = await readPipelineTokenizer(pipeline);
+  const check = await promptCheck(pipeline, options.embedding);
   for (const prompt of prompts) {
     if (prompt.trim() === '') throw noWords();
-    tokenizer.encode(prompt);
+    check(prompt);
   }
   const negativePrompt = options.negative?.trim() || undefined;
-  if (negativePrompt !== undefined) tokenizer.encode(negativePrompt);
+  if (negativePrompt !== undefined) check(negativePrompt);
   const config = topologySchema.parse({
     version: CONFIG_VERSION,
     name: 'sample',
@@ -99,10 +103,8 @@ async function sample(options: SampleOptions): Promise<void> {
     },
     evaluation: { seed: options.seed },
   });
-  const sampler = await startSampler(config, printWarnings, {
-    places: options.lora,
-    ignoresTextEncoder: options.ignoreTextEncoder,
-  });
+  const adapters = { places: options.lora, ignoresTextEncoder: options.ignoreTextEncoder };
+  const sampler = await startSampler(config, printWarnings, adapters, options.embedding);
   try {
     const parameters = sampler.fileParameters ?? sampler.baseParameters;
     const { png, numBroken } = await sampler.withPolicy({ version: 0, parameters }, (call) =>

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import { TributaryError } from '../../errors.js';
+import type { EmbeddingPlace } from '../../models/pipeline/embeddings/embedding-file.js';
 import { packageNames } from '../../own-package.js';
 import { noSuchName, placeOfName } from '../../streams/config/source/named-files.js';
 import type { AdapterPlace } from '../../streams/directory/read-adapter.js';
@@ -48,6 +49,25 @@ export function adapterPlace(text: string): AdapterPlace {
 export function collectAdapters(text: string, gathered: readonly AdapterPlace[] = []): AdapterPlace[] {
   return [...gathered, adapterPlace(text)];
 }
+
+/** Reads `<token>=<file>`, or a file with a token of its own. A path that exists is taken as it is. */
+export function embeddingPlace(text: string): EmbeddingPlace {
+  const [, token = null, path = text] = existsSync(text) ? [] : (/^(.+?)=(.+)$/.exec(text) ?? []);
+  return { path, token };
+}
+
+/** Gathers textual inversions of an option that may be given several times. */
+function collectEmbeddings(text: string, gathered: readonly EmbeddingPlace[] = []): EmbeddingPlace[] {
+  return [...gathered, embeddingPlace(text)];
+}
+
+/** The option to let prompts have the tokens of textual inversions. */
+export const EMBEDDING = [
+  '--embedding <[token=]file>',
+  'textual inversion whose token prompts may have; repeatable (default token: that of the file, else its name)',
+  collectEmbeddings,
+  [] as EmbeddingPlace[],
+] as const;
 
 /** The option to use an adapter without its layers of text encoders. */
 export const IGNORE_TEXT_ENCODER = [

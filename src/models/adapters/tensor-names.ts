@@ -130,7 +130,7 @@ const FOREIGN: readonly (readonly [RegExp, string])[] = [
   [/^bundle_emb\./, 'a token embedding inside of the adapter (OneTrainer)'],
   [
     /^(emb_params|clip_[lg])$|^<[^>]*>$|^string_to_param/,
-    'an embedding of tokens (textual inversion), which is not an adapter',
+    'an embedding of tokens (textual inversion), which is not an adapter: name it with --embedding or in model.embeddings',
   ],
   [
     OF_OTHERS,

@@ -114,7 +114,11 @@ const ADAPTER =
 /** What a tensor's name says about a file that is not read; the first that matches counts. */
 const OTHERS: readonly (readonly [name: RegExp, kind: string, nextStep: string])[] = [
   [/^lora_|\.lora[_.]|_lora\.|\.(hada|lokr|oft)_|\.dora_scale$/, 'an adapter', ADAPTER],
-  [/^(emb_params|string_to_param|clip_[lg])$/, 'a textual inversion', 'Name its base model as the pipeline.'],
+  [
+    /^(emb_params|string_to_param|clip_[lg])$/,
+    'a textual inversion',
+    'Name its base as the pipeline, and the file with --embedding or in model.embeddings.',
+  ],
   [/(^control_model|^controlnet_|control_all_x)/, 'a ControlNet', READ],
   [/(^|\.)single_stream_modulation\./, 'FLUX.2', READ],
   [/(^|\.)distilled_guidance_layer\./, 'Chroma', READ],

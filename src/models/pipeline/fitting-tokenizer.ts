@@ -7,7 +7,7 @@ import { TributaryError } from '../../errors.js';
 import { readJsonFile } from '../files/json-file.js';
 import { count, objectOf } from '../networks/config-fields.js';
 import type { TextEncoderOnDisk } from './pipeline-folder.js';
-import type { Tokenizer } from './tokenizers/tokenizer.js';
+import type { Tokenizer } from './tokenizers/tokenizer-contract.js';
 
 /** How many added tokens a message names. */
 const SHOWN = 5;
@@ -37,7 +37,7 @@ export async function requireFittingTokenizer(
   if (without.length > 0) {
     const named = without.slice(0, SHOWN).map(([token, id]) => `${JSON.stringify(token)} (${id})`);
     const more = without.length > SHOWN ? ` and ${without.length - SHOWN} more` : '';
-    const text = `${tokenizerPath} added tokens: expected ids below ${rows}, the vocab_size in ${configPath}, got ${named.join(', ')}${more}. Save the pipeline with diffusers after load_textual_inversion, which gives the text encoder a row for each token, or take the tokens out of the tokenizer's files.`;
+    const text = `${tokenizerPath} added tokens: expected ids below ${rows}, the vocab_size in ${configPath}, got ${named.join(', ')}${more}. Take the tokens out of the tokenizer's files and name the files of their vectors in model.embeddings, or save the pipeline with diffusers after load_textual_inversion, which gives the text encoder a row for each token.`;
     throw new TributaryError('TRIB_MODEL', text);
   }
   if (modelMaxLength > positions || vocabSize > rows) {

@@ -18,6 +18,7 @@ import {
 } from '../networks/denoiser-family.js';
 import { type LatentDecoder, readLatentDecoder } from '../networks/latent-decoder.js';
 import { type Announced, NOTHING_ANNOUNCED } from './component-file.js';
+import type { VectorTable } from './embeddings/embedding-file.js';
 import { readPipelineIndex, SCHEDULER_CONFIG } from './pipeline-index.js';
 import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
 import { correct, type PipelineCorrections, precedesSampleSize } from './scheduler/pipeline-corrections.js';
@@ -46,6 +47,8 @@ export interface TextEncoderOnDisk extends ModelOnDisk<ClipTextConfig> {
   /** Its folder, and the first part of an adapter's keys. */
   readonly component: string;
   readonly tokenizer: TokenizerSource;
+  /** Textual inversions that were added to it. */
+  readonly inversions?: readonly VectorTable[];
 }
 
 export interface PipelineFolder {

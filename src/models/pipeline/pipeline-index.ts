@@ -10,7 +10,8 @@ import { objectOf } from '../networks/config-fields.js';
 import { type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
 import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
 import { readSchedulerConfig } from './scheduler/read-scheduler-config.js';
-import { loadTokenizer, type Tokenizer } from './tokenizers/tokenizer.js';
+import { loadTokenizer } from './tokenizers/tokenizer.js';
+import type { Tokenizer } from './tokenizers/tokenizer-contract.js';
 
 interface PipelineIndex {
   readonly pipelineClass: string;

@@ -13,12 +13,14 @@ import {
 import type { NamedArrays } from '../optimizers/adamw.js';
 import { elementCount } from '../tensor.js';
 import { type Conditioning, createConditioning } from './conditioning.js';
+import type { EmbeddingPlace } from './embeddings/embedding-file.js';
+import { withEmbeddings } from './embeddings/fitting-embeddings.js';
 import { fittingChannels } from './extra-channels.js';
 import { openImageDecoder } from './image-decoder.js';
 import { ownSize, type PictureSize, sizedFolder } from './picture-size.js';
 import { type PipelineFolder, readPipelineFolder } from './pipeline-folder.js';
 import { openPromptEncoder } from './prompt-encoder.js';
-import type { Tokenizer } from './tokenizers/tokenizer.js';
+import type { Tokenizer } from './tokenizers/tokenizer-contract.js';
 
 /** Most prompts whose embeddings are kept; the least recently used goes first. */
 const EMBEDDINGS_KEPT = 1024;
@@ -70,20 +72,23 @@ interface PipelineOptions {
   readonly changes?: ComponentChanges;
   /** What is trained in the text encoders, where it has a `textEncoder`. */
   readonly lora?: LoraSettings | null;
+  /** Textual inversions, whose tokens prompts may have. */
+  readonly embeddings?: readonly EmbeddingPlace[];
 }
 
 /**
  * Opens a pipeline folder.
  *
  * Errors: TRIB_MODEL or TRIB_FILE, naming the file that is missing or not what is needed; TRIB_CONFIG for a size that the model
- * cannot draw, or numbers for other channels than it takes, TRIB_PROMPT for a negative prompt that it cannot read, and TRIB_LORA for a change that does not fit.
+ * cannot draw, or numbers for other channels than it takes, TRIB_PROMPT for a negative prompt that it cannot read, and TRIB_LORA
+ * for a change that does not fit; as `withEmbeddings`.
  */
 export async function openPipeline(
   engine: Engine,
   path: string,
   { negativePrompt: common = '', size = {}, changes = {}, lora = null, ...options }: PipelineOptions = {},
 ): Promise<Pipeline> {
-  const whole = await readPipelineFolder(path);
+  const whole = await withEmbeddings(await readPipelineFolder(path), options.embeddings);
   const extraChannels = fittingChannels(whole, options.extraChannels);
   const { component } = whole.denoiser.family;
   const components = [component, ...whole.textEncoders.map((one) => one.component)];

@@ -9,7 +9,7 @@ import type { NamedArrays } from '../optimizers/adamw.js';
 import { float32Data, type Tensor } from '../tensor.js';
 import type { PipelineFolder } from './pipeline-folder.js';
 import { openTextEncoder, type TextEncoder, tokenIds } from './text-encoder.js';
-import type { Tokenizer } from './tokenizers/tokenizer.js';
+import type { Tokenizer } from './tokenizers/tokenizer-contract.js';
 
 export interface PromptEncoder {
   /** That of the first encoder. */

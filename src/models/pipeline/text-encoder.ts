@@ -8,14 +8,17 @@ import type { Graph } from '../graph/graph.js';
 import { readModelFile } from '../graph/onnx/model-file.js';
 import { changedGraph } from '../graph/weights/changed-graph.js';
 import { type Adapter, addLora, type LoraSettings } from '../graph/weights/lora.js';
+import { withTokenRows } from '../graph/weights/token-vectors.js';
 import type { WeightChange } from '../graph/weights/weight-change.js';
 import { clipTextModel } from '../networks/clip-text-model.js';
 import { openComponentWeights } from '../networks/component-weights.js';
 import { networkGraph, readNetworkWeights } from '../networks/network-weights.js';
 import { int32, int64, type Tensor } from '../tensor.js';
+import { readVectors } from './embeddings/embedding-file.js';
 import { requireFittingTokenizer } from './fitting-tokenizer.js';
 import type { TextEncoderOnDisk } from './pipeline-folder.js';
-import { loadTokenizer, type Tokenizer } from './tokenizers/tokenizer.js';
+import { loadTokenizer } from './tokenizers/tokenizer.js';
+import type { Tokenizer } from './tokenizers/tokenizer-contract.js';
 
 export interface TextEncoder {
   readonly path: string;
@@ -41,8 +44,8 @@ export async function openTextEncoder(
   lora: LoraSettings | null,
 ): Promise<TextEncoder> {
   const { modelPath: path, architecture } = onDisk;
-  const tokenizer = loadTokenizer(onDisk.tokenizer);
-  await requireFittingTokenizer(tokenizer, onDisk);
+  await requireFittingTokenizer(loadTokenizer(onDisk.tokenizer), onDisk);
+  const tokenizer = tokenizerFor(onDisk);
   const tokens = tokenizer.modelMaxLength;
   if (architecture || lora?.textEncoder !== undefined) {
     const { graph, adapters } = await adaptedTextGraph(engine, onDisk, tokens, lora);
@@ -50,9 +53,9 @@ export async function openTextEncoder(
     return { path, tokenizer, adapters, executable: await compileGraph(engine, changed, { label: path }) };
   }
   const executable =
-    changes.length === 0
+    changes.length === 0 && onDisk.inversions === undefined
       ? await compileModelFile(engine, path)
-      : await compileChanged(engine, path, changes, tokens);
+      : await compileChanged(engine, onDisk, changes, tokens);
   requireTokenIds(executable.inputs, path);
   return { path, tokenizer, executable, adapters: [] };
 }
@@ -64,17 +67,18 @@ export async function openTextEncoder(
  */
 export async function adaptedTextGraph(
   engine: Engine,
-  { modelPath: path, views, architecture, component }: TextEncoderOnDisk,
+  onDisk: TextEncoderOnDisk,
   tokens: number,
   lora: LoraSettings | null,
 ): Promise<{ readonly graph: Graph; readonly adapters: readonly Adapter[] }> {
+  const { modelPath: path, views, architecture, component } = onDisk;
   if (!architecture) throw notAdapted(path);
   const weights = await openComponentWeights(path, views);
   try {
     const network = (layer: Parameters<typeof clipTextModel>[0]) =>
       clipTextModel(layer, architecture, tokens);
     const read = await readNetworkWeights(network, weights, UNUSED, engine.raises);
-    const graph = networkGraph(network, read);
+    const graph = await withInversions(networkGraph(network, read), onDisk);
     if (lora?.textEncoder === undefined) return { graph, adapters: [] };
     const { rank, alpha, textEncoder: pattern } = lora;
     return addLora(
@@ -98,14 +102,35 @@ export function notAdapted(path: string): TributaryError {
 /** An ONNX graph with changed weights, for prompts of so many tokens. */
 async function compileChanged(
   engine: Engine,
-  path: string,
+  onDisk: TextEncoderOnDisk,
   changes: readonly WeightChange[],
   tokens: number,
 ): Promise<Executable> {
+  const { modelPath: path } = onDisk;
   const { bytes, ...weights } = await readModelFile(path);
   const options = { label: path, inputShapes: { input_ids: [1, tokens] }, ...weights };
-  const graph = changedGraph(await prepareGraph(engine, bytes, options), changes, path);
-  return compileGraph(engine, graph, { label: path });
+  const graph = await withInversions(await prepareGraph(engine, bytes, options), onDisk);
+  return compileGraph(engine, changedGraph(graph, changes, path), { label: path });
+}
+
+/** The tokenizer of a text encoder, with the tokens of its textual inversions. */
+export const tokenizerFor = ({ tokenizer, inversions = [] }: TextEncoderOnDisk): Tokenizer =>
+  loadTokenizer(tokenizer).withTokens(inversions);
+
+/** The graph with the vectors of textual inversions, one after the other, as their tokens have ids. */
+async function withInversions(graph: Graph, onDisk: TextEncoderOnDisk): Promise<Graph> {
+  const { inversions = [], modelPath } = onDisk;
+  const [first] = inversions;
+  const firstId = first && tokenizerFor(onDisk).addedTokens.get(first.token);
+  if (first === undefined || firstId === undefined) return graph;
+  const vectors = new Float32Array(inversions.reduce((sum, { count, width }) => sum + count * width, 0));
+  let done = 0;
+  for (const table of inversions) {
+    const values = await readVectors(table);
+    vectors.set(values, done);
+    done += values.length;
+  }
+  return withTokenRows(graph, { firstId, vectors, width: first.width }, modelPath);
 }
 
 function requireTokenIds(inputs: readonly Port[], path: string): void {

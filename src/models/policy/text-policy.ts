@@ -12,8 +12,7 @@ import type { NamedArrays } from '../optimizers/adamw.js';
 import type { Pipeline } from '../pipeline/pipeline.js';
 import type { TextEncoderOnDisk } from '../pipeline/pipeline-folder.js';
 import { openPromptEncoder } from '../pipeline/prompt-encoder.js';
-import { adaptedTextGraph, notAdapted, tokenIds } from '../pipeline/text-encoder.js';
-import { loadTokenizer, type Tokenizer } from '../pipeline/tokenizers/tokenizer.js';
+import { adaptedTextGraph, notAdapted, tokenIds, tokenizerFor } from '../pipeline/text-encoder.js';
 import { float32, float32Data } from '../tensor.js';
 
 export interface TextPolicy {
@@ -124,7 +123,7 @@ interface PullBack {
 
 async function openPullBack(engine: Engine, place: PlaceInRow, lora: LoraSettings): Promise<PullBack> {
   const { onDisk, states, tokens, isPooled } = place;
-  const tokenizer: Tokenizer = loadTokenizer(onDisk.tokenizer);
+  const tokenizer = tokenizerFor(onDisk);
   const { graph, adapters } = await adaptedTextGraph(engine, onDisk, tokens, lora);
   const g = GraphBuilder.from(lowerForTraining(graph));
   g.clearOutputs();

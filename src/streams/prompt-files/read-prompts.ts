@@ -1,7 +1,8 @@
 import { TributaryError } from '../../errors.js';
-import { readPipelineTokenizer } from '../../models/pipeline/pipeline-index.js';
+import { promptCheck } from '../../models/pipeline/embeddings/fitting-embeddings.js';
 import { parsePromptOrNull } from '../../models/shapes/prompts/parse-prompt.js';
 import { negativePart } from '../../prompt-metadata.js';
+import { embeddingsOf } from '../config/resolved/embeddings-of.js';
 import { rewardNameFault } from '../config/resolved/named-rewards.js';
 import { mergedSources } from '../config/resolved/prompt-sources.js';
 import { promptSizeFault } from '../config/resolved/size-of.js';
@@ -27,7 +28,7 @@ export async function readPromptLists(
   config: ResolvedConfig,
   given?: (prompt: string) => void,
 ): Promise<PromptLists> {
-  const check = given ?? (await promptCheck(config.model.pipeline));
+  const check = given ?? (await promptCheck(config.model.pipeline, embeddingsOf(config)));
   const { train, heldOut } = stageOf(config, 'prompts');
   const lists = {
     train: await readPrompts(train, config, check),
@@ -47,7 +48,7 @@ export async function readPrompts(
   config: ResolvedConfig,
   given?: (prompt: string) => void,
 ): Promise<PromptFile> {
-  const check = given ?? (await promptCheck(config.model.pipeline));
+  const check = given ?? (await promptCheck(config.model.pipeline, embeddingsOf(config)));
   const checkRewards = rewardCheck(config);
   const sizeFault = promptSizeFault(config);
   return readPromptFile(path, {
@@ -74,12 +75,6 @@ export function rewardCheck(config: Pick<ResolvedConfig, 'stages'>): (prompt: Li
     if (fault !== null)
       throw new TributaryError('TRIB_PROMPT', `${fault}. Correct the name, or add the part to the config.`);
   };
-}
-
-/** Returns a check that throws for a prompt that a model cannot read. Errors: as `readPipelineTokenizer`. */
-export async function promptCheck(pipeline: string): Promise<(prompt: string) => void> {
-  const tokenizer = await readPipelineTokenizer(pipeline);
-  return (prompt) => void tokenizer.encode(prompt);
 }
 
 /** Both lists as lines to print, name and value, and how many prompts the verifier of the config cannot read. */

@@ -2,6 +2,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TributaryError } from '../../errors.js';
+import type { EmbeddingPlace } from '../../models/pipeline/embeddings/embedding-file.js';
+import { promptCheck } from '../../models/pipeline/embeddings/fitting-embeddings.js';
 import { fittingChannels } from '../../models/pipeline/extra-channels.js';
 import { noPipelineFault, requireNoOther } from '../../models/pipeline/no-pipeline.js';
 import { sizedFolder } from '../../models/pipeline/picture-size.js';
@@ -11,12 +13,12 @@ import { notAdapted } from '../../models/pipeline/text-encoder.js';
 import { bucketsOf, sizeOf } from '../config/resolved/size-of.js';
 import { findStage } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
-import { type FaultDetail, type Path, writePath } from '../config/source/fault.js';
+import { type FaultDetail, writePath } from '../config/source/fault.js';
 import type { NamedFile } from '../config/source/named-files.js';
 import { adapterPathOf } from '../directory/adapter-path.js';
 import { loraOf } from '../directory/read-adapter.js';
 import { readPromptFile } from '../prompt-files/prompt-file.js';
-import { promptCheck, readPrompts } from '../prompt-files/read-prompts.js';
+import { readPrompts } from '../prompt-files/read-prompts.js';
 import { requireStart } from '../stages/trainer/starting-parameters.js';
 
 type FileFault = Omit<FaultDetail, 'path'>;
@@ -27,6 +29,8 @@ interface PromptContext {
   readonly config?: ResolvedConfig | undefined;
   /** Throws for a prompt that the model cannot read. */
   readonly check: (prompt: string) => void;
+  /** Throws for a textual inversion that does not fit the model. */
+  readonly checkEmbedding: (file: NamedFile) => Promise<void>;
 }
 
 /** Returns what is wrong with each of the files that a config names, by its place, as `writePath` writes it. */
@@ -35,30 +39,45 @@ export async function findFileFaults(
   config: ResolvedConfig | undefined,
 ): Promise<Map<string, FileFault | undefined>> {
   const pipeline = files.find(({ path }) => writePath(path) === 'model.pipeline')?.name;
-  const check = await wordCheck(pipeline);
-  const entries = files.map(
-    async (file) => [writePath(file.path), await findFileFault(file, { config, check })] as const,
-  );
+  const embeddings = files.filter(({ path }) => path[1] === 'embeddings');
+  const check = await wordCheck(pipeline, embeddings);
+  const checkEmbedding = async (file: NamedFile) => {
+    if (pipeline === undefined) return;
+    await promptCheck(pipeline, [embeddingAt(file)]);
+    // What two of them have in common is said once.
+    if (file === embeddings.at(-1)) await promptCheck(pipeline, embeddings.map(embeddingAt));
+  };
+  const entries = files.map(async (file) => {
+    const fault = await findFileFault(file, { config, check, checkEmbedding });
+    return [writePath(file.path), fault] as const;
+  });
   return new Map(await Promise.all(entries));
 }
 
 /** What is wrong with the words of a model that cannot be used is known better than what they mean for prompts. */
-async function wordCheck(pipeline: string | undefined): Promise<(prompt: string) => void> {
-  const unchecked = () => undefined;
-  return pipeline === undefined ? unchecked : promptCheck(pipeline).catch(() => unchecked);
+async function wordCheck(
+  pipeline: string | undefined,
+  embeddings: readonly NamedFile[],
+): Promise<(prompt: string) => void> {
+  if (pipeline === undefined) return () => undefined;
+  return promptCheck(pipeline, embeddings.map(embeddingAt)).catch(() => () => undefined);
+}
+
+/** The textual inversion that a config names in its list, or by its token. */
+function embeddingAt({ path, name }: NamedFile): EmbeddingPlace {
+  const key = path.at(-1);
+  return { path: name, token: typeof key === 'string' ? key : null };
 }
 
 /** Returns what is wrong with a file; undefined where it can be used, as far as can be seen without running anything. */
-async function findFileFault(
-  { path, name, leadsTo }: NamedFile,
-  prompts: PromptContext,
-): Promise<FileFault | undefined> {
+async function findFileFault(file: NamedFile, prompts: PromptContext): Promise<FileFault | undefined> {
+  const { path, name, leadsTo } = file;
   if (leadsTo === 'made') return undefined;
   const wanted = leadsTo === 'either' ? 'a file or folder' : `a ${leadsTo}`;
   const found = await stat(name).catch((error: NodeJS.ErrnoException) => error.code ?? error.message);
   if (typeof found === 'string') {
     const known = path.at(-1) === 'pipeline' ? await noPipelineFault(name) : null;
-    if (known) return contentFault(path, name, prompts);
+    if (known) return contentFault(file, prompts);
     return {
       kind: 'bad-value',
       expected: `${wanted} that is there`,
@@ -72,7 +91,7 @@ async function findFileFault(
     const got = `a ${isFolder ? 'folder' : 'file'} at ${name}`;
     return { kind: 'bad-value', expected: wanted, got, nextStep: 'Correct the path.' };
   }
-  return contentFault(path, name, prompts);
+  return contentFault(file, prompts);
 }
 
 /**
@@ -121,10 +140,10 @@ async function requireAdaptableTexts(path: string, config: ResolvedConfig | unde
 
 /** What can be read without running it: prompts, the index of a pipeline with its scheduler and words, where an adapter is. */
 async function contentFault(
-  path: Path,
-  name: string,
-  { config, check }: PromptContext,
+  file: NamedFile,
+  { config, check, checkEmbedding }: PromptContext,
 ): Promise<FileFault | undefined> {
+  const { path, name } = file;
   const field = path.at(-1);
   try {
     if (field === 'pipeline') {
@@ -136,6 +155,7 @@ async function contentFault(
       requireReadable(config, check);
       await requireAdaptableTexts(name, config);
     }
+    if (path[1] === 'embeddings') await checkEmbedding(file);
     if (field === 'startFrom' && config) await requireStart(name, loraOf(config));
     else if (field === 'startFrom') await adapterPathOf(name);
     if (field === 'train' || field === 'heldOut' || (field === 'file' && path.includes('sources')))

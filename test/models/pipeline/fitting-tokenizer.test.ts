@@ -61,7 +61,7 @@ describe('requireFittingTokenizer', () => {
     expect(code).toBe('TRIB_MODEL');
     const named = [1, 2, 3, 4, 5].map((n) => `"<toy-${n}>" (${vocabSize + n})`).join(', ');
     expect(message).toBe(
-      `${tokenizer} added tokens: expected ids below ${vocabSize + 1}, the vocab_size in ${configPath}, got ${named} and 1 more. Save the pipeline with diffusers after load_textual_inversion, which gives the text encoder a row for each token, or take the tokens out of the tokenizer's files.`,
+      `${tokenizer} added tokens: expected ids below ${vocabSize + 1}, the vocab_size in ${configPath}, got ${named} and 1 more. Take the tokens out of the tokenizer's files and name the files of their vectors in model.embeddings, or save the pipeline with diffusers after load_textual_inversion, which gives the text encoder a row for each token.`,
     );
     await change({ vocab_size: vocabSize + 7 });
     await check();

@@ -167,6 +167,10 @@ const wholeConfig = (
         alpha: positive,
       }),
       precision: fc.constantFrom('float32', 'float16'),
+      embeddings: fc.oneof(
+        fc.array(path, { maxLength: 2 }),
+        fc.dictionary(name, path, { maxKeys: 2, noNullPrototype: true }),
+      ),
     }),
     engine: fc.record({
       sampler: fc.constantFrom('onnxruntime', 'tfjs'),

@@ -6,7 +6,9 @@ import { Tokenizer as WordPieces } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { type AddedToken, addedTokenSplitter } from './added-tokens.js';
+import { inversionTokens } from './inversion-tokens.js';
 import { type DeclaredToken, readSpecialTokens, type SpecialTokens } from './special-tokens.js';
+import type { Tokenizer, TokenVectors } from './tokenizer-contract.js';
 import { MAX_TOKEN_ID, modelFault, NO_LIMIT, promptLength, readJson, readText } from './tokenizer-files.js';
 import { compose, UNKNOWN_LETTERS } from './tokenizer-unicode.js';
 
@@ -67,7 +69,7 @@ export interface Vocabulary {
  *
  * Errors: TRIB_FILE if a file cannot be read; TRIB_MODEL if its content is not as described above.
  */
-export function loadClipTokenizer(folder: string) {
+export function loadClipTokenizer(folder: string): Tokenizer {
   const configPath = join(folder, 'tokenizer_config.json');
   const { model_max_length: modelMaxLength } = existsSync(configPath)
     ? readJson(configPath, configSchema)
@@ -86,7 +88,7 @@ export function clipTokenizer(
   vocabulary: Vocabulary,
   { named, tokens }: SpecialTokens,
   { modelMaxLength, path }: { modelMaxLength: number; path: string },
-) {
+): Tokenizer {
   const added = withIds(tokens, vocabulary);
   const idOf = (key: keyof typeof CLIP_SPECIAL_TOKENS): number => {
     // Null is no token to pad with, and diffusers pads every prompt.
@@ -114,6 +116,12 @@ export function clipTokenizer(
     vocabSize: highest + 1,
     addedTokens,
     padTokenId,
+    withTokens(inversions: readonly TokenVectors[]) {
+      const isThere = (token: string) => added.has(token) || Object.hasOwn(vocabulary.ids, token);
+      const more = inversionTokens(inversions, isThere, most);
+      const all = { named, tokens: [...tokens, ...more] };
+      return more.length === 0 ? this : clipTokenizer(vocabulary, all, { modelMaxLength, path });
+    },
     encode(text: string): Int32Array {
       // Composed or not, no token stands for more characters than this: a longer text is not even split.
       const hopeless = text.replace(/\s/g, '').length > 3 * most * longest;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { brotliDecompressSync } from 'node:zlib';
 import { packageFile } from '../../../own-package.js';
 import { CLIP_SPECIAL_TOKENS, clipTokenizer, PROMPT_LENGTH, type Vocabulary } from './clip-tokenizer.js';
+import type { Tokenizer } from './tokenizer-contract.js';
 
 const MERGES = 'tributary:clip/merges.txt.br';
 
@@ -28,7 +29,7 @@ export function ownClipVocabulary(): Vocabulary {
 }
 
 /** Loads the tokenizer, which pads prompts with a token: that of the end for SD 1.x, `!` for OpenCLIP's text encoders. */
-export function loadOwnClipTokenizer(padToken: string) {
+export function loadOwnClipTokenizer(padToken: string): Tokenizer {
   const named = { ...CLIP_SPECIAL_TOKENS, pad_token: padToken };
   const plain = { singleWord: false, lstrip: false, rstrip: false, normalized: false, declared: null };
   const tokens = [...new Set(Object.values(named))].map((content) => ({ content, ...plain }));

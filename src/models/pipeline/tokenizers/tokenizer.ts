@@ -3,26 +3,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { CLIP_TOKENIZER_CLASSES, loadClipTokenizer } from './clip-tokenizer.js';
 import { loadOwnClipTokenizer } from './own-clip-tokenizer.js';
+import type { Tokenizer } from './tokenizer-contract.js';
 import { modelFault, readJson } from './tokenizer-files.js';
 import { loadWordTokenizer, WORD_TOKENIZER_CLASS } from './word-tokenizer.js';
-
-/** Turns prompts into the token ids that a pipeline's text encoder takes. */
-export interface Tokenizer {
-  /** Ids of a prompt, padding included. */
-  readonly modelMaxLength: number;
-  /** Number of ids; each id is below it. */
-  readonly vocabSize: number;
-  readonly padTokenId: number;
-  /** Ids of the tokens that are added to the vocabulary (special ones, textual inversions), by text. */
-  readonly addedTokens: ReadonlyMap<string, number>;
-  /**
-   * Returns `[modelMaxLength] int32`: bos, the ids of the words, eos, padding. The empty prompt is bos, eos, padding:
-   * the unconditional one of classifier-free guidance. Upper case and extra blanks do not matter.
-   *
-   * Errors: TRIB_PROMPT for words that the tokenizer does not know, and for a text that is too long.
-   */
-  encode(text: string): Int32Array;
-}
 
 const classSchema = z.object({ tokenizer_class: z.string().nullish() });
 

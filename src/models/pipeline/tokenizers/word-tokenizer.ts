@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { TributaryError } from '../../../errors.js';
+import type { Tokenizer, TokenVectors } from './tokenizer-contract.js';
 import { modelFault, promptLength, readJson } from './tokenizer-files.js';
 
 const vocabSchema = z.record(z.string(), z.int().nonnegative());
@@ -55,6 +56,12 @@ export function loadWordTokenizer(folder: string) {
     vocabSize: vocab.size,
     padTokenId,
     addedTokens: new Map<string, number>(),
+    withTokens([inversion]: readonly TokenVectors[]): Tokenizer {
+      if (inversion === undefined) return this;
+      const got = `${folder}, whose tokenizer is a ${WORD_TOKENIZER_CLASS}`;
+      const text = `${inversion.path}: expected a model with a tokenizer of CLIP, which textual inversions are made for, got ${got}. Leave the file out.`;
+      throw new TributaryError('TRIB_MODEL', text);
+    },
     encode(text: string): Int32Array {
       const prompt = text.trim().toLowerCase().split(/\s+/).filter(Boolean);
       if (prompt.length > config.model_max_length - 2) {

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { at } from '../../../at.js';
 import type { Engine, Executable } from '../../engines/contract/engine.js';
-import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer-contract.js';
 import { float32 } from '../../tensor.js';
 import type { RewardContext } from '../contract/reward-source.js';
 import { inRuns } from './batches.js';

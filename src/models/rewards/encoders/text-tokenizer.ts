@@ -8,7 +8,8 @@ import { TributaryError } from '../../../errors.js';
 import { readJsonFile } from '../../files/json-file.js';
 import { CLIP_SPECIAL_TOKENS, CLIP_TOKENIZER_CLASSES } from '../../pipeline/tokenizers/clip-tokenizer.js';
 import { readSpecialTokens } from '../../pipeline/tokenizers/special-tokens.js';
-import { loadTokenizer, type Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import { loadTokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer-contract.js';
 import { MAX_TOKEN_ID } from '../../pipeline/tokenizers/tokenizer-files.js';
 
 /** A text as token ids: begin, words, end, padding. */

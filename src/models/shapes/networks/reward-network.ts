@@ -2,7 +2,7 @@
 
 import type { Expression } from '../../graph/ops/expression.js';
 import { conv2d, groupNorm, type LayerContext, linear } from '../../networks/layers.js';
-import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer-contract.js';
 import { elementCount } from '../../tensor.js';
 import { textEncoderConfig } from './network-sizes.js';
 import { textEncoder } from './text-encoder.js';

@@ -1,7 +1,7 @@
 /** @file Pretraining of the shapes model: UNet and text encoder together, to predict the noise in a noised picture. */
 
 import { createNoiseSchedule } from '../../diffusion/noise-schedule.js';
-import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer-contract.js';
 import { type Trainee, trainingGraph } from '../../pretraining/trainee.js';
 import { counterRandom } from '../../random/counter-random.js';
 import { elementCount, float32, int64 } from '../../tensor.js';

@@ -9,7 +9,7 @@ import { UNET } from '../../networks/denoiser-family.js';
 import type { LayerContext } from '../../networks/layers.js';
 import { constantWeights } from '../../networks/weights.js';
 import { writePipelineConfigs } from '../../pipeline/pipeline-configs.js';
-import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer-contract.js';
 import type { Tensor } from '../../tensor.js';
 import {
   IMAGE_SHAPE,

@@ -2,7 +2,7 @@
 
 import { at } from '../../../at.js';
 import { concat, type Expression } from '../../graph/ops/expression.js';
-import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer.js';
+import type { Tokenizer } from '../../pipeline/tokenizers/tokenizer-contract.js';
 import { type Trainee, trainingGraph } from '../../pretraining/trainee.js';
 import { type CounterRandom, counterRandom } from '../../random/counter-random.js';
 import { elementCount, float32, int64, type Tensor } from '../../tensor.js';

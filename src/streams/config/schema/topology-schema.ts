@@ -24,6 +24,8 @@ const stage = z.discriminatedUnion('type', stageSchemas, { error: 'a mapping' })
 const nameOf = (thing: string) =>
   matching(`${thing} of letters, digits and hyphens, a letter first`, /^[a-zA-Z][a-zA-Z0-9-]*$/);
 
+const embedding = filePath('the path of a textual inversion, or of its folder', 'either');
+
 const model = section({
   pipeline: filePath('the folder of a pipeline, or a checkpoint in one file', 'either').describe(
     'Folder of the diffusion model, in the layout of diffusers or optimum: model_index.json, scheduler, tokenizer, text_encoder, unet. Or a checkpoint of SD 1.x, SD 2.x or SDXL in one .safetensors file.',
@@ -71,6 +73,14 @@ const model = section({
     .optional()
     .describe(
       'Adapter file or folder to start training from, for example one from supervised fine-tuning, in diffusers, PEFT or kohya format; it must match the rank, alpha and layers of `lora`. The run then counts this adapter as its base model, but KL terms still compare with the pretrained model, unless `reference: start` of the trainer says otherwise. Default: the pretrained model.',
+    ),
+  embeddings: z
+    .union([z.array(embedding), z.record(text('a token'), embedding)], {
+      error: 'a list of files, or a mapping from tokens to files',
+    })
+    .optional()
+    .describe(
+      'Textual inversions whose tokens prompts and negative prompts may have: a list of files (safetensors, of diffusers, web UIs or kohya), or a mapping from the token to write in prompts to the file. Without a token it is that in the file, else the name of the file (docs/models.md).',
     ),
 }).describe('The diffusion model that is tuned.');
 

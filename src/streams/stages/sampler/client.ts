@@ -1,8 +1,10 @@
 import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
+import type { EmbeddingPlace } from '../../../models/pipeline/embeddings/embedding-file.js';
 import type { SamplerSettings } from '../../../models/rollouts/sampler.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
 import { trainingIntervalAt } from '../../../operators/interval-schedule.js';
 import { negativePart, type PromptMetadata } from '../../../prompt-metadata.js';
+import { embeddingsOf } from '../../config/resolved/embeddings-of.js';
 import { bucketsOf, sizeOf } from '../../config/resolved/size-of.js';
 import { findStage, stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
@@ -87,11 +89,13 @@ function firstTrainedSteps(config: ResolvedConfig): readonly number[] {
  * Starts the sampler: pipeline loaded, graph compiled, for what the config trains or for adapters in files.
  *
  * @param adapters what to sample by in place of a policy that is trained; a model needs no layers for an adapter then.
+ * @param embeddings textual inversions beside those of the config.
  */
 export async function startSampler(
   config: ResolvedConfig,
   say: Say,
   adapters?: AdapterChoice,
+  embeddings: readonly EmbeddingPlace[] = [],
 ): Promise<SamplerClient & Pick<OpenedSampler, 'provider' | 'sessionThreads'>> {
   await ensureRuntime((message) => say({ kind: 'warning', message }));
   const lora = loraOf(config);
@@ -102,6 +106,7 @@ export async function startSampler(
       pipeline: config.model.pipeline,
       lora: lora && (adapters ? { ...lora, isOptional: true, textEncoder: undefined } : lora),
       adapters: adapters ?? NO_ADAPTERS,
+      embeddings: [...embeddingsOf(config), ...embeddings],
       precision: config.model.precision,
       sampler: samplerSettings(config),
       negativePrompt: stageOf(config, 'sampler').negativePrompt,

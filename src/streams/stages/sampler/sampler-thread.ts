@@ -13,6 +13,7 @@ import { encodePng, pictureDifference, toRgb8 } from '../../../models/images/pic
 import { type PictureStatistics, pictureStatistics } from '../../../models/images/picture-statistics.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
 import { openDenoiser } from '../../../models/pipeline/denoiser.js';
+import type { EmbeddingPlace } from '../../../models/pipeline/embeddings/embedding-file.js';
 import type { GivenSize, PictureSize } from '../../../models/pipeline/picture-size.js';
 import { openPipeline, type Pipeline } from '../../../models/pipeline/pipeline.js';
 import { decodePolicy, policyParameters, startingPolicy } from '../../../models/policy/policy-file.js';
@@ -34,6 +35,7 @@ interface SamplerThreadSettings {
   readonly lora: LoraSettings | null;
   /** What to sample by; where it has layers of the denoiser, they replace `lora`. */
   readonly adapters: AdapterChoice;
+  readonly embeddings: readonly EmbeddingPlace[];
   readonly precision: Precision;
   readonly sampler: SamplerSettings;
   /** Where a prompt has none of its own. */

@@ -1,6 +1,7 @@
 import { ensureRuntime } from '../../../models/engines/onnxruntime/runtime.js';
 import type { TrainerSettings } from '../../../models/policy/trainer-settings.js';
 import { type Client, startThread } from '../../../models/threads/thread.js';
+import { embeddingsOf } from '../../config/resolved/embeddings-of.js';
 import { bucketsOf, sizeOf } from '../../config/resolved/size-of.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
@@ -48,6 +49,7 @@ export async function startTrainer(
     size: sizeOf(config),
     extraChannels: config.model.extraChannels,
     buckets: bucketsOf(config),
+    embeddings: embeddingsOf(config),
     lora: loraOf(config),
     trainer: trainerSettings(config),
     // A checkpoint holds what became of it.

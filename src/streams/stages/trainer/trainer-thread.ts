@@ -8,6 +8,7 @@ import type { NamedArrays } from '../../../models/optimizers/adamw.js';
 import { initialAdamWState } from '../../../models/optimizers/adamw.js';
 import { decodeAdamWState, encodeAdamWState } from '../../../models/optimizers/adamw-state-file.js';
 import { decodeLossScale, encodeLossScale } from '../../../models/optimizers/loss-scale.js';
+import type { EmbeddingPlace } from '../../../models/pipeline/embeddings/embedding-file.js';
 import type { GivenSize, PictureSize } from '../../../models/pipeline/picture-size.js';
 import { openPipeline, type Pipeline } from '../../../models/pipeline/pipeline.js';
 import type { PolicyFiles } from '../../../models/policy/policy-file.js';
@@ -42,6 +43,7 @@ interface TrainerThreadSettings {
   readonly extraChannels: readonly number[] | undefined;
   /** Sizes of pictures whose trajectories name their shape. */
   readonly buckets: readonly GivenSize[];
+  readonly embeddings: readonly EmbeddingPlace[];
   /** Null if all weights are trained. */
   readonly lora: LoraSettings | null;
   readonly trainer: TrainerSettings;

@@ -7,8 +7,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createOnnxRuntimeEngine } from '../../../../src/models/engines/onnxruntime/engine.js';
 import { writeFileAtomic } from '../../../../src/models/files/atomic.js';
-import type { Tokenizer } from '../../../../src/models/pipeline/tokenizers/tokenizer.js';
 import { loadTokenizer } from '../../../../src/models/pipeline/tokenizers/tokenizer.js';
+import type { Tokenizer } from '../../../../src/models/pipeline/tokenizers/tokenizer-contract.js';
 import { initialFitState, weightFeeds } from '../../../../src/models/pretraining/fit.js';
 import type { Trainee } from '../../../../src/models/pretraining/trainee.js';
 import { gradientName } from '../../../../src/models/pretraining/trainee.js';
