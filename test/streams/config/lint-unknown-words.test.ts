@@ -90,9 +90,9 @@ describeFaults('text that cannot be read, and words that nobody knows', [
   ],
   [
     'an unknown advantage rule',
-    advantages('rule: branch-centred'),
+    advantages('rule: branch-centerd'),
     [
-      'a.yaml:8:41 stages.advantages.rule: expected one of history, branch-centered, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, gdpo, module, got "branch-centred" (string). Did you mean "branch-centered"?',
+      'a.yaml:8:41 stages.advantages.rule: expected one of history, branch-centered, per-prompt, reward, group-z-score, leave-one-out, same-depth, back-propagated, gdpo, module, got "branch-centerd" (string). Did you mean "branch-centered"?',
     ],
   ],
   [
