@@ -166,7 +166,12 @@ function badTrajectories(): BadRecord[] {
   };
   return [
     bad('trajectories', 'a truncated tensor', truncated, 'latents.data: expected 4608 bytes'),
-    bad('trajectories', 'a flat tensor', flat, 'latents.shape: expected [3, size of a latent] or [3, channels, height, width], got [2304]'),
+    bad(
+      'trajectories',
+      'a flat tensor',
+      flat,
+      'latents.shape: expected [3, size of a latent] or [3, channels, height, width], got [2304]',
+    ),
     bad('trajectories', 'log-probs with NaN', notFinite, 'log_probs.data[0]: expected a finite number'),
     whole('trajectories', 'another model', trajectories(10), `expected latents of ${SIZE} numbers, got 10`),
     whole('trajectories', 'one branch', alone as never, 'expected the tree 2: 1, 3, 3, got 2: 1, 1, 1'),
