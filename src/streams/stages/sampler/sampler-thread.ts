@@ -1,58 +1,20 @@
 /** @file The thread in which rollouts are computed. */
 
-import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { inOrder } from '../../../models/engines/chunks.js';
 import type { Provider } from '../../../models/engines/contract/engine.js';
-import { requireHalf } from '../../../models/engines/half-support.js';
-import { type EngineSettings, openEngine } from '../../../models/engines/open-engine.js';
-import type { Precision } from '../../../models/graph/graph.js';
-import type { LoraSettings } from '../../../models/graph/weights/lora.js';
 import { imageGrid } from '../../../models/images/image-grid.js';
 import { encodePng, pictureDifference, toRgb8 } from '../../../models/images/picture.js';
 import { type PictureStatistics, pictureStatistics } from '../../../models/images/picture-statistics.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
-import { openDenoiser } from '../../../models/pipeline/denoiser.js';
-import type { EmbeddingPlace } from '../../../models/pipeline/embeddings/embedding-file.js';
-import type { GivenSize, PictureSize } from '../../../models/pipeline/picture-size.js';
-import { openPipeline, type Pipeline } from '../../../models/pipeline/pipeline.js';
 import { decodePolicy, policyParameters, startingPolicy } from '../../../models/policy/policy-file.js';
-import type { RolloutRequest, SampledGroup, SamplerSettings } from '../../../models/rollouts/sampler.js';
-import { createSampler, denoiserRows, type Sampler } from '../../../models/rollouts/sampler.js';
-import { createSizedSampler, sizeName } from '../../../models/rollouts/sized-sampler.js';
+import type { RolloutRequest, SampledGroup, Sampler } from '../../../models/rollouts/sampler.js';
 import { serveThread } from '../../../models/threads/thread.js';
-import { requireOwnEntry } from '../../../own-modules.js';
-import { type AdapterChoice, loraFor, readAdapters } from '../../directory/read-adapter.js';
 import { SAMPLE_GAP } from '../../directory/run-samples.js';
 import { openedOnce } from '../shared/open-thread.js';
 import { type DrawnTree, type DrawRequest, drawPictures } from './draw-pictures.js';
+import { openSamplers, type SamplerThreadSettings } from './open-samplers.js';
 import { type PaintedTrees, paintTrees, type TreesRequest } from './paint-trees.js';
-
-interface SamplerThreadSettings {
-  readonly engine: EngineSettings;
-  readonly pipeline: string;
-  /** Null where a policy is all of the weights. */
-  readonly lora: LoraSettings | null;
-  /** What to sample by; where it has layers of the denoiser, they replace `lora`. */
-  readonly adapters: AdapterChoice;
-  readonly embeddings: readonly EmbeddingPlace[];
-  readonly precision: Precision;
-  readonly sampler: SamplerSettings;
-  /** Where a prompt has none of its own. */
-  readonly negativePrompt: string | undefined;
-  readonly size: PictureSize;
-  /** As in a config's `model`. */
-  readonly extraChannels: readonly number[] | undefined;
-  /** Sizes that requests name; `size` is that of the others. */
-  readonly buckets: readonly GivenSize[];
-  /** Most rows of one run of the network; undefined for what suits the engine. */
-  readonly chunkSize: number | undefined;
-  /** Trained steps of the first round: what the first graphs are compiled for. */
-  readonly trainedSteps: readonly number[];
-  /** How evaluation pictures are drawn, where that is not as in training. */
-  readonly evaluation: Pick<SamplerSettings, 'seed' | 'eta'> &
-    Partial<Pick<SamplerSettings, 'numInferenceSteps' | 'guidanceScale'>> & { readonly size: PictureSize };
-}
 
 /** What the thread says when it is ready. */
 export interface OpenedSampler {
@@ -140,82 +102,7 @@ export interface SamplerService {
   ): Promise<MeasuredPictures>;
 }
 
-const opened = openedOnce('sampler', async (settings: SamplerThreadSettings) => {
-  const engine = openEngine(settings.engine);
-  if (settings.precision === 'float16') await requireHalf(engine);
-  const { sampler, trainedSteps } = settings;
-  const { policy, changes, where, warnings } = await readAdapters(settings.adapters);
-  const lora = policy ? loraFor(policy) : settings.lora;
-  const pipeline = await openPipeline(engine, settings.pipeline, { ...settings, changes, lora });
-  const sizedPipelines: Pipeline[] = [];
-  for (const [index, bucket] of settings.buckets.entries())
-    sizedPipelines.push(await pipeline.resized(bucket, `stages.sampler.buckets[${index}]`));
-  if (sampler.forkPlan === 'module' && sampler.forkModule)
-    await requireOwnEntry('fork plan', sampler.forkModule);
-  const rows = denoiserRows(pipeline, sampler, trainedSteps);
-  const { precision, chunkSize } = settings;
-  const open = (of: Pipeline) => openDenoiser(engine, of, { lora, rows, precision, chunkSize });
-  const denoiser = await open(pipeline);
-  const denoisers = [denoiser];
-  const samplers: Record<string, Sampler> = {};
-  for (const [index, of] of sizedPipelines.entries()) {
-    const own = of === pipeline ? denoiser : await open(of);
-    if (own !== denoiser) denoisers.push(own);
-    samplers[sizeName(at(settings.buckets, index))] = createSampler(of, own, sampler);
-  }
-  // Evaluation draws each picture from noise of its own, with the same sampler for every method, in the largest batch that
-  // training has compiled a graph for.
-  const probe: SamplerSettings = {
-    ...sampler,
-    seed: settings.evaluation.seed,
-    noiseFor: 'evaluation',
-    forkPlan: 'independent',
-    numBranches: 1,
-    groupsPerBatch: Math.max(...rows) / (pipeline.usesGuidance(sampler.guidanceScale) ? 2 : 1),
-  };
-  const { size, ...drawing } = settings.evaluation;
-  const evaluation: SamplerSettings = {
-    ...probe,
-    ...drawing,
-    stochasticSteps: drawing.eta === 0 ? 'none' : 'all',
-  };
-  const sized = await pipeline.resized({ ...settings.size, ...definedOf(size) }, 'evaluation');
-  const ofEvaluation =
-    sized === pipeline
-      ? denoiser
-      : await openDenoiser(engine, sized, {
-          ...{ lora, precision, chunkSize },
-          rows: denoiserRows(sized, evaluation, []),
-        });
-  if (ofEvaluation !== denoiser) denoisers.push(ofEvaluation);
-  const { component, weights } = denoiser;
-  const inputs = { component, weights, adapters: [...denoiser.adapters, ...pipeline.textAdapters] };
-  return {
-    engine,
-    denoiser,
-    denoisers,
-    pipelines: [pipeline, ...sizedPipelines],
-    inputs,
-    lora,
-    fileParameters: policy && policyParameters(policy, inputs, where),
-    warnings,
-    pipeline,
-    samplerSettings: sampler,
-    corrections: pipeline.folder.corrections,
-    imageShape: await pipeline.imageShape(),
-    evaluationShape: await sized.imageShape(),
-    sampler: createSizedSampler(createSampler(pipeline, denoiser, sampler), samplers),
-    evaluationSampler: createSampler(sized, ofEvaluation, evaluation),
-    probeSampler: createSampler(pipeline, denoiser, probe),
-    evaluationBatch: evaluation.groupsPerBatch,
-  };
-});
-
-/** The sides that are there. */
-const definedOf = ({ width, height }: PictureSize): PictureSize => ({
-  ...(width !== undefined && { width }),
-  ...(height !== undefined && { height }),
-});
+const opened = openedOnce('sampler', openSamplers);
 
 /** One that ends, and the next, which takes the cores that the last runs of the first leave. */
 const BATCHES_AT_ONCE = 2;
