@@ -53,8 +53,8 @@ const swapChannels = (x: Expression) => x.transpose([1, 0, ...[...x.shape.keys()
 
 /**
  * With stride 1 and one group, a Conv with the weight flipped in space and its channel axes swapped: faster on the CPU than
- * ConvTranspose, and for a frozen weight onnxruntime folds the flip into a constant. Else ConvTranspose, as for a weight on
- * disk: the flip would be a copy of it in memory, gigabytes of it in a model that is kept on disk.
+ * ConvTranspose, and for a frozen weight onnxruntime folds the flip into a constant. Else ConvTranspose, as for most weights on
+ * disk (`isFlipWorthIt`).
  */
 function inputGradient(
   g: GraphBuilder,
@@ -66,7 +66,7 @@ function inputGradient(
   const reach = kernel.map((size, axis) => at(dilations, axis) * (size - 1));
   const flippedPads = [...reach, ...reach].map((size, i) => size - at(pads, i));
   const isPlain = groups === 1 && strides.every((stride) => stride === 1);
-  if (isPlain && flippedPads.every((size) => size >= 0) && !g.isStored(weight)) {
+  if (isPlain && flippedPads.every((size) => size >= 0) && isFlipWorthIt(g, dy, weight)) {
     const isPoint = kernel.every((size) => size === 1);
     const flipped = isPoint ? weight : weight.flip(kernel.map((_, axis) => axis + 2));
     return conv(dy, swapChannels(flipped), undefined, { dilations, pads: flippedPads });
@@ -77,6 +77,19 @@ function inputGradient(
     return at(shape, axis + 2) - reached;
   });
   return convTranspose(dy, weight, { strides, dilations, pads, groups, outputPadding });
+}
+
+/**
+ * Whether a weight [O, C, ...] may be flipped. Of one on disk the flip is a copy in memory, gigabytes of it in a large model.
+ * It is worth it where it is no larger than what ConvTranspose computes on the way, C columns of a kernel for every position:
+ * there ConvTranspose loses most, as one thread adds up these columns. So a UNet copies the few small weights of its largest
+ * maps. A weight that is raised from half precision as it is read would be flipped in every run.
+ */
+function isFlipWorthIt(g: GraphBuilder, dy: Expression, weight: Expression): boolean {
+  const place = g.placeOf(weight);
+  if (!place) return true;
+  const isPoint = elementCount(weight.shape.slice(2)) === 1;
+  return !isPoint && !place.inFile && at(weight.shape, 0) <= elementCount(dy.shape.slice(2));
 }
 
 /**

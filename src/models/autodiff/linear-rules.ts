@@ -17,7 +17,7 @@ export const matMulRule = rule<Factors>(({ g, dy, inputs: [a, b] }) => [
 
 /** dy bᵀ. A matrix on disk is multiplied as it lies there: its transpose would be a constant in memory. */
 function timesTranspose(g: GraphBuilder, dy: Expression, b: Expression): Expression {
-  if (!g.isStored(b)) return dy.matMul(b.matrixTranspose());
+  if (!g.placeOf(b)) return dy.matMul(b.matrixTranspose());
   const product = dy.reshape([-1, at(b.shape, 1)]).gemm(b, { right: true });
   return product.reshape([...dy.shape.slice(0, -1), at(b.shape, 0)]);
 }

@@ -3,6 +3,7 @@
 import type { Graph } from '../graph/graph.js';
 import { type EncodeOptions, encodeGraphApart } from '../graph/onnx/encode.js';
 import { type ModelFile, readModelFile } from '../graph/onnx/model-file.js';
+import { areRaised } from '../graph/onnx/raised-weights.js';
 import type { CompileOptions, Engine, Executable } from './contract/engine.js';
 
 /**
@@ -14,7 +15,7 @@ import type { CompileOptions, Engine, Executable } from './contract/engine.js';
 export function compileGraph(
   engine: Engine,
   graph: Graph,
-  { symbolicAxes, ...options }: Omit<CompileOptions, 'externalData' | 'weightsFolder'> & EncodeOptions,
+  { symbolicAxes, ...options }: Omit<CompileOptions, OutsideWeights> & EncodeOptions,
 ): Promise<Executable> {
   const { model, ...weights } = encodeGraphApart(graph, symbolicAxes ? { symbolicAxes } : {});
   return engine.compile(model, { ...options, ...weights });
@@ -26,9 +27,15 @@ export async function compileModelFile(engine: Engine, path: string): Promise<Ex
   return engine.compile(file.bytes, { label: path, ...weightsOf(file) });
 }
 
+type OutsideWeights = 'externalData' | 'weightsFolder' | 'raisesWeights';
+
 /** Returns the weights of a model file in the form that an engine takes. */
-export function weightsOf(file: ModelFile): Pick<CompileOptions, 'externalData' | 'weightsFolder'> {
+export function weightsOf(file: ModelFile): Pick<CompileOptions, OutsideWeights> {
   const { externalData, stored } = file;
   const [first] = stored.values();
-  return { externalData, ...(first ? { weightsFolder: first.folder } : {}) };
+  return {
+    externalData,
+    raisesWeights: areRaised(stored),
+    ...(first ? { weightsFolder: first.folder } : {}),
+  };
 }

@@ -58,9 +58,9 @@ describe('weights on disk in half precision, in a graph in single', () => {
 
   /** The nodes of a graph in the order in which onnxruntime runs them. */
   async function orderOf(graph: Graph) {
-    const { model, weightsFolder } = encodeGraphApart(graph);
+    const { model, ...weights } = encodeGraphApart(graph);
     const optimizedModelPath = join(await temporaryFolder(), 'optimized.onnx');
-    const options = { label: 'network', optimization: 'all', weightsFolder, optimizedModelPath } as const;
+    const options = { label: 'network', optimization: 'all', optimizedModelPath, ...weights } as const;
     const { session } = await openSession(model, { providers: ['cpu'], threads: 1 }, options);
     await session.release();
     const { node: nodes } = decodeModel(await readFile(optimizedModelPath), 'optimized').graph;

@@ -75,6 +75,8 @@ export interface CompileOptions {
    * engine can do so: everything that runs the same weights shares one copy in memory.
    */
   readonly weightsFolder?: string;
+  /** Whether each node that reads mapped weights in half precision raises them for itself: no copy of them may be kept. */
+  readonly raisesWeights?: boolean;
   /** Gradients that the engine adds to the outputs; only for an engine that `differentiates`. */
   readonly gradients?: GradientRequest | undefined;
   /** Whether its runs are so large that one at a time gets all threads: side by side they would take too much memory. */

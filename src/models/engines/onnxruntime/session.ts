@@ -42,6 +42,7 @@ interface SessionOptions {
   readonly externalData?: ReadonlyMap<string, Uint8Array>;
   /** Folder of the other files that the model names. */
   readonly weightsFolder?: string | undefined;
+  readonly raisesWeights?: boolean;
   /** Where to write the optimized model. */
   readonly optimizedModelPath?: string;
 }
@@ -126,7 +127,8 @@ function create(model: Uint8Array, options: CreateOptions): Promise<Ort.Inferenc
     ...(optimizedModelPath !== undefined && { optimizedModelFilePath: optimizedModelPath }),
     extra: {
       session: { ...options.entries, ...mappedWeights(options) },
-      optimization: isMapped ? RAISED_AS_READ : optimization === 'basic' ? NAMES_KEPT : {},
+      optimization:
+        isMapped && options.raisesWeights ? RAISED_AS_READ : optimization === 'basic' ? NAMES_KEPT : {},
     },
     ...(isMapped && { enableCpuMemArena: false, enableMemPattern: false }),
   });

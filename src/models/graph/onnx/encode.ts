@@ -25,7 +25,7 @@ import {
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from './onnx_pb.js';
-import { raisedWeights } from './raised-weights.js';
+import { areRaised, raisedWeights } from './raised-weights.js';
 
 export interface EncodeOptions {
   /**
@@ -42,6 +42,8 @@ interface EncodedGraph {
   readonly externalData: ReadonlyMap<string, Uint8Array>;
   /** Folder that holds the files of the graph's stored constants; absent if there are none. */
   readonly weightsFolder?: string;
+  /** Whether it raises stored constants from half precision. */
+  readonly raisesWeights: boolean;
 }
 
 /**
@@ -73,7 +75,8 @@ export function encodeGraphApart(
     externalData.set(name, new Uint8Array(buffer, byteOffset, byteLength));
     return outsideProto(name, tensor, { location: name, start: 0 });
   });
-  return { model, externalData, ...(weightsFolder === undefined ? {} : { weightsFolder }) };
+  const raisesWeights = areRaised(graph.stored);
+  return { model, externalData, raisesWeights, ...(weightsFolder === undefined ? {} : { weightsFolder }) };
 }
 
 /** The declaration of a tensor whose bytes are outside the model. */

@@ -18,6 +18,10 @@ interface RaisedWeights {
   readonly casts: readonly Node[];
 }
 
+/** Whether any of the constants is in half precision in its file. */
+export const areRaised = (stored: Graph['stored']): boolean =>
+  [...stored.values()].some(({ inFile }) => inFile !== undefined);
+
 /** Raises the constants that `inFile` marks. */
 export function raisedWeights(stored: Graph['stored']): RaisedWeights {
   const casts: Node[] = [];

@@ -68,9 +68,9 @@ export class GraphBuilder implements ExpressionGraph {
     return this.expression(value);
   }
 
-  /** Whether a value is a constant whose numbers are in a file. */
-  isStored(value: Value): boolean {
-    return this.#stored.has(value.name);
+  /** Where the numbers of a constant are, if they are in a file. */
+  placeOf(value: Value): StoredTensor | undefined {
+    return this.#stored.get(value.name);
   }
 
   /** Whether a value is a constant, in memory or in a file. */

@@ -179,7 +179,7 @@ function adapt(g: GraphBuilder, node: Node, options: LoraOptions): Adapter {
   g.scoped(`lora${node.name}`, () => {
     if (options.form === 'folded') {
       // A weight on disk is large: a runtime would make the sums of all layers first, where none of them waited for x.
-      const late = g.isStored(weight) ? after(hasArrived(x), a) : a;
+      const late = g.placeOf(weight) ? after(hasArrived(x), a) : a;
       const folded = weight.add(difference(node, { a: late, b, weight }).mul(scale));
       g.append({ ...node, inputs: [x, folded, ...(bias ? [bias] : [])] });
     } else {
