@@ -27,7 +27,20 @@ export const UNET_NAMES = {
   ],
 } as const satisfies DenoiserNames;
 
-export const DENOISER_NAMES: readonly DenoiserNames[] = [UNET_NAMES];
+/** SD3Transformer2DModel. kohya's own trainer for SD 3 has other names of modules; this prefix is OneTrainer's. */
+export const SD3_NAMES = {
+  component: 'transformer',
+  kohyaPrefix: 'lora_transformer',
+  underscoredNames: [
+    ...['pos_embed', 'time_text_embed', 'timestep_embedder', 'text_embedder', 'context_embedder', 'norm_out'],
+    ...['add_q_proj', 'to_add_out', 'norm1_context', 'ff_context'],
+  ],
+  topModules: [
+    ...['transformer_blocks', 'pos_embed', 'time_text_embed', 'context_embedder', 'norm_out', 'proj_out'],
+  ],
+} as const satisfies DenoiserNames;
+
+export const DENOISER_NAMES: readonly DenoiserNames[] = [UNET_NAMES, SD3_NAMES];
 
 const COMPONENT = new RegExp(`^(?:${DENOISER_NAMES.map(({ component }) => component).join('|')})[./](?=.)`);
 

@@ -7,10 +7,12 @@
  * `conditioning`; output `out_sample` [R, C, H, W], which means what the scheduler's `predictionType` says.
  */
 
-import { type DenoiserNames, UNET_NAMES } from '../adapters/component-names.js';
+import { type DenoiserNames, SD3_NAMES, UNET_NAMES } from '../adapters/component-names.js';
 import type { JsonFile } from '../files/json-file.js';
 import type { TensorViews } from './component-weights.js';
 import type { Network } from './network-weights.js';
+import { readSd3Config, type Sd3Config } from './sd3-config.js';
+import { sd3Transformer } from './sd3-transformer.js';
 import { unet2dCondition } from './unet-2d-condition.js';
 import { NUM_TIME_IDS, readUnet2dConditionConfig, readUnetLatents, type UnetLatents } from './unet-config.js';
 
@@ -20,6 +22,8 @@ export interface DenoiserConfig {
   readonly sampleSize: readonly [height: number, width: number];
   /** What each side of the latents must be a multiple of; absent where that is not known, as of an ONNX graph. */
   readonly latentMultiple?: number;
+  /** What each side of the latents is at most, where the network has positions for so many. */
+  readonly latentMost?: number;
   /** Channels of the latents. */
   readonly channels: number;
   /** Channels that the network takes beside the latents, as for inpainting: each is a constant here. */
@@ -117,10 +121,42 @@ export const UNET = {
   }),
 } as const satisfies DenoiserFamily;
 
-export const DENOISER_FAMILIES: readonly DenoiserFamily[] = [UNET];
+export const SD3 = {
+  ...SD3_NAMES,
+  title: 'transformer',
+  models: 'SD 3 or SD 3.5',
+  // As flow_grpo and diffusers' train_dreambooth_lora_sd3.py: joint attention, not the second one of SD 3.5 medium.
+  loraPattern: 'attn/(to_(q|k|v|out\\.0|add_out)|add_[qkv]_proj)/',
+  block: /transformer_blocks\.\d+/,
+  blockExample: 'transformer_blocks.0',
+  readConfig: async (path) => sd3DenoiserConfig(await readSd3Config(path)),
+  async readDefinition(path) {
+    const config = await readSd3Config(path);
+    return {
+      config: sd3DenoiserConfig(config),
+      network: (sizes) => (layer) => sd3Transformer(layer, config, sizes),
+    };
+  },
+  conditioning: ({ pooledWidth }, embedsShape) => ({
+    encoder_hidden_states: { shape: embedsShape, from: 'tokens' },
+    pooled_projections: { shape: [pooledWidth ?? 0], from: 'pooled' },
+  }),
+} as const satisfies DenoiserFamily;
+
+export const DENOISER_FAMILIES: readonly DenoiserFamily[] = [UNET, SD3];
 
 function denoiserConfig({ added, ...latents }: UnetLatents): DenoiserConfig {
   const { sampleSize, channels, extraChannels, crossAttentionDim, guidanceWidth } = latents;
   const pooledWidth = added?.pooledWidth ?? null;
   return { sampleSize, channels, extraChannels, crossAttentionDim, pooledWidth, guidanceWidth };
+}
+
+function sd3DenoiserConfig(config: Sd3Config): DenoiserConfig {
+  const { sampleSize, channels, patchSize, mostTokensOnSide, pooledWidth } = config;
+  return {
+    ...{ sampleSize, channels, pooledWidth, extraChannels: 0, guidanceWidth: null },
+    latentMultiple: patchSize,
+    latentMost: patchSize * mostTokensOnSide,
+    crossAttentionDim: config.jointAttentionDim,
+  };
 }

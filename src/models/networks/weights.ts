@@ -12,19 +12,32 @@ import { elementCount, float32, type Tensor } from '../tensor.js';
 /** How a weight starts: constant, or normal with a standard deviation. */
 type Initialization = { readonly constant: number } | { readonly stdDev: number };
 
-/** Gives the value of a named weight. */
-export type WeightSource = (name: string, shape: readonly number[], start: Initialization) => Expression;
+/** The middle of a square table: files hold [1, side · side, features], row by row, a network takes [1, h · w, features]. */
+export interface Crop {
+  readonly side: number;
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Gives the value of a named weight; with `crop`, the part of a table that a network of this size takes. */
+export type WeightSource = (
+  name: string,
+  shape: readonly number[],
+  start: Initialization,
+  crop?: Crop,
+) => Expression;
 
 export interface WeightSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly initialization: Initialization;
+  readonly crop: Crop | undefined;
 }
 
 /** Weights as graph inputs, for training; adds every weight that the network asks for to `specs`. */
 export function trainableWeights(g: GraphBuilder, specs: WeightSpec[]): WeightSource {
-  return (name, shape, initialization) => {
-    specs.push({ name, shape, initialization });
+  return (name, shape, initialization, crop) => {
+    specs.push({ name, shape, initialization, crop });
     return g.input(name, 'float32', shape);
   };
 }

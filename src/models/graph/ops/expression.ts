@@ -5,7 +5,7 @@
 
 import { at } from '../../../at.js';
 import { type ElementType, int64, type Tensor } from '../../tensor.js';
-import { type Attributes, float, int, ints, type Value } from '../graph.js';
+import { type Attributes, float, int, ints, text, type Value } from '../graph.js';
 import { elementCode } from '../onnx/element-codes.js';
 import type { OpName } from '../op-names.js';
 
@@ -76,8 +76,9 @@ export class Expression implements Value {
   exp() {
     return this.#apply('Exp');
   }
-  gelu() {
-    return this.#apply('Gelu');
+  /** x Φ(x), or its form with tanh. */
+  gelu(approximate?: 'tanh') {
+    return this.#apply('Gelu', [], approximate && { approximate: text(approximate) });
   }
   identity() {
     return this.#apply('Identity');
