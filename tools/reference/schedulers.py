@@ -3,7 +3,7 @@
 One pixel of a picture, of noise and of a network's output goes through set_timesteps, add_noise, get_velocity and step;
 tests hold the coefficients of this project against the results. Needs PyTorch and diffusers (0.42.1 was used):
 
-    pip install "diffusers==0.42.1" torch numpy
+    pip install "diffusers==0.42.1" torch numpy scipy transformers
     python tools/reference/schedulers.py [output file]
 """
 
@@ -14,6 +14,7 @@ import sys
 import diffusers
 import torch
 from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers.pipelines.stable_diffusion_3.pipeline_stable_diffusion_3 import calculate_shift
 
 ORIGINAL, NOISE, STEP_NOISE, OUTPUT = 0.7, -1.3, 0.45, 0.9
 PREDICTION_TYPES = ("epsilon", "sample", "v_prediction")
@@ -71,10 +72,32 @@ def ddim_cases(zero_snr=False):
 
 
 def flow_cases():
-    for train_timesteps, shift, num_steps in ((1000, 1.0, 10), (1000, 3.0, 5), (1000, 3.0, 1), (500, 0.5, 28)):
-        scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=train_timesteps, shift=shift)
+    dynamic = {"use_dynamic_shifting": True}
+    cases = (
+        (1000, 10, {"shift": 1.0}, None),
+        (1000, 5, {"shift": 3.0}, None),
+        (1000, 1, {"shift": 3.0}, None),
+        (500, 28, {"shift": 0.5}, None),
+        (1000, 9, {"shift": 3.0, "shift_terminal": 0.1}, None),
+        (1000, 6, {**dynamic, "shift": 3.0}, 1024),
+        (1000, 7, {**dynamic, "max_shift": 0.9, "base_image_seq_len": 100, "max_image_seq_len": 8192}, 300),
+        (1000, 6, {**dynamic, "time_shift_type": "linear", "shift_terminal": 0.02}, 4096),
+        (1000, 8, {"shift": 3.0, "use_karras_sigmas": True}, None),
+        (1000, 8, {"shift": 2.0, "use_exponential_sigmas": True}, None),
+        (1000, 13, {"shift": 3.0, "use_beta_sigmas": True}, None),
+        (1000, 8, {**dynamic, "use_beta_sigmas": True}, 2000),
+    )
+    for train_timesteps, num_steps, settings, image_tokens in cases:
+        scheduler = FlowMatchEulerDiscreteScheduler(num_train_timesteps=train_timesteps, **settings)
         training_timesteps = scheduler.timesteps.flip(0)
-        scheduler.set_timesteps(num_steps)
+        mu = image_tokens and calculate_shift(
+            image_tokens,
+            scheduler.config.base_image_seq_len,
+            scheduler.config.max_image_seq_len,
+            scheduler.config.base_shift,
+            scheduler.config.max_shift,
+        )
+        scheduler.set_timesteps(num_steps, mu=mu)
         steps = []
         for timestep in scheduler.timesteps:
             latents = scheduler.scale_noise(pixel(ORIGINAL), timestep[None], pixel(NOISE))
@@ -86,10 +109,13 @@ def flow_cases():
                 }
             )
         yield {
-            "numTrainTimesteps": train_timesteps,
-            "shift": shift,
+            "settings": {"num_train_timesteps": train_timesteps, **settings},
+            "imageTokens": image_tokens,
             "sigmas": scheduler.sigmas.tolist(),
-            "trainingTimesteps": {str(index): training_timesteps[index].item() for index in (0, 99, train_timesteps - 1)},
+            # With a dynamic shift these are not shifted: the scheduler has not been told of a size.
+            "trainingTimesteps": {}
+            if image_tokens
+            else {str(index): training_timesteps[index].item() for index in (0, 99, train_timesteps - 1)},
             "steps": steps,
         }
 

@@ -50,11 +50,13 @@ export function forwardProcess(schedule: NoiseSchedule, timestep: number): Forwa
 /**
  * Returns the i-th training timestep, i = 0..T-1 from the least noise to the most, as the network takes it: i itself;
  * for flow models σ·T with σ = shift((i + 1)/T), the levels that diffusers trains on.
+ *
+ * Departure: a dynamic shift is in force here as in sampling; diffusers' scheduler knows no size before it samples.
  */
-export function trainingTimestep({ config }: NoiseSchedule, index: number): number {
-  if (config.predictionType !== 'flow') return index;
-  const { numTrainTimesteps } = config;
-  return numTrainTimesteps * shiftSigma(config, (index + 1) / numTrainTimesteps);
+export function trainingTimestep(schedule: NoiseSchedule, index: number): number {
+  if (!isFlow(schedule)) return index;
+  const { numTrainTimesteps } = schedule.config;
+  return numTrainTimesteps * shiftSigma(schedule, (index + 1) / numTrainTimesteps);
 }
 
 function outputMeaning(

@@ -1,5 +1,6 @@
 /** @file The noise schedule of a model, DDIM or flow; `config.predictionType` tells the two apart. */
 import { at } from '../../at.js';
+import { shiftFor } from './dynamic-shift.js';
 import type { AnySchedulerConfig, FlowSchedulerConfig, SchedulerConfig } from './scheduler-config.js';
 
 /** A DDIM scheduler's config with the cumulative products that all of its formulas use. */
@@ -11,18 +12,27 @@ export interface DdimSchedule {
   readonly finalAlphaCumprod: number;
 }
 
-/** A flow model's schedule: σ has formulas, so there is no table. */
+/** A flow model's schedule for pictures of one size: σ has formulas, so there is no table. */
 export interface FlowSchedule {
   readonly config: FlowSchedulerConfig;
+  /** How much noise levels are shifted, for pictures of this size: the config's, or by their tokens. */
+  readonly shift: number;
 }
 
 export type NoiseSchedule = DdimSchedule | FlowSchedule;
 
-/** Returns the schedule that a scheduler config describes. */
+/**
+ * Returns the schedule that a scheduler config describes.
+ *
+ * @param imageTokens tokens of a picture, which a dynamic shift depends on; others do not read it.
+ * Errors: as `shiftFor`.
+ */
 export function createNoiseSchedule(config: SchedulerConfig): DdimSchedule;
-export function createNoiseSchedule(config: AnySchedulerConfig): NoiseSchedule;
-export function createNoiseSchedule(config: AnySchedulerConfig): NoiseSchedule {
-  return config.predictionType === 'flow' ? { config } : createDdimSchedule(config);
+export function createNoiseSchedule(config: FlowSchedulerConfig, imageTokens?: number): FlowSchedule;
+export function createNoiseSchedule(config: AnySchedulerConfig, imageTokens?: number): NoiseSchedule;
+export function createNoiseSchedule(config: AnySchedulerConfig, imageTokens?: number): NoiseSchedule {
+  if (config.predictionType !== 'flow') return createDdimSchedule(config);
+  return { config, shift: shiftFor(config, imageTokens) };
 }
 
 /** Says whether a schedule is that of a flow model, whose network predicts velocities. */

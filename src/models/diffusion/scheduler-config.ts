@@ -29,8 +29,26 @@ export interface FlowSchedulerConfig {
   readonly predictionType: 'flow';
   /** The network's timestep is σ · numTrainTimesteps. */
   readonly numTrainTimesteps: number;
-  /** Above 1, more steps are spent at high noise: σ becomes shift·σ / (1 + (shift - 1)·σ). */
+  /** Above 1, more steps are spent at high noise: σ becomes shift·σ / (1 + (shift - 1)·σ). Not used with `dynamicShift`. */
   readonly shift: number;
+  /** The shift by the number of tokens that a picture has; absent where it is the same for all. */
+  readonly dynamicShift?: DynamicShift;
+  /** The least noise level before the 0 at the end, to which the others are stretched, in (0, 1); absent: as it comes. */
+  readonly shiftTerminal?: number;
+  /** How the levels between the first and the last lie; absent: evenly, before they are shifted. */
+  readonly sigmaSpacing?: SigmaSpacing;
+}
+
+export type SigmaSpacing = 'karras' | 'exponential' | 'beta';
+
+/** μ is linear in the tokens of a picture: `baseShift` at `baseTokens`, `maxShift` at `maxTokens`, and on beyond. */
+export interface DynamicShift {
+  /** Whether the shift is e^μ or μ itself. */
+  readonly type: 'exponential' | 'linear';
+  readonly baseShift: number;
+  readonly maxShift: number;
+  readonly baseTokens: number;
+  readonly maxTokens: number;
 }
 
 /** What a scheduler_config.json may hold; `predictionType` tells the two apart. */
@@ -45,7 +63,7 @@ export function schedulerClass(config: AnySchedulerConfig): string {
 export function schedulerConfigJson(config: AnySchedulerConfig): Readonly<Record<string, unknown>> {
   const shared = { _class_name: schedulerClass(config), num_train_timesteps: config.numTrainTimesteps };
   if (config.predictionType === 'flow') {
-    return { ...shared, shift: config.shift, use_dynamic_shifting: false };
+    return { ...shared, shift: config.shift, ...dynamicShiftJson(config), ...spacingJson(config) };
   }
   return {
     ...shared,
@@ -60,5 +78,25 @@ export function schedulerConfigJson(config: AnySchedulerConfig): Readonly<Record
     thresholding: false,
     rescale_betas_zero_snr: config.zeroTerminalSnr ?? false,
     trained_betas: null,
+  };
+}
+
+function dynamicShiftJson({ dynamicShift }: FlowSchedulerConfig) {
+  if (!dynamicShift) return { use_dynamic_shifting: false };
+  const { type, baseShift, maxShift, baseTokens, maxTokens } = dynamicShift;
+  return {
+    use_dynamic_shifting: true,
+    time_shift_type: type,
+    base_shift: baseShift,
+    max_shift: maxShift,
+    base_image_seq_len: baseTokens,
+    max_image_seq_len: maxTokens,
+  };
+}
+
+function spacingJson({ shiftTerminal, sigmaSpacing }: FlowSchedulerConfig) {
+  return {
+    ...(shiftTerminal !== undefined && { shift_terminal: shiftTerminal }),
+    ...(sigmaSpacing && { [`use_${sigmaSpacing}_sigmas`]: true }),
   };
 }

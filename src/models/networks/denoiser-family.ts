@@ -24,6 +24,8 @@ export interface DenoiserConfig {
   readonly latentMultiple?: number;
   /** What each side of the latents is at most, where the network has positions for so many. */
   readonly latentMost?: number;
+  /** Side of the squares of latents that are a token each; absent where a network does not work on tokens alone. */
+  readonly patchSize?: number;
   /** Channels of the latents. */
   readonly channels: number;
   /** Channels that the network takes beside the latents, as for inpainting: each is a constant here. */
@@ -156,6 +158,7 @@ function sd3DenoiserConfig(config: Sd3Config): DenoiserConfig {
   return {
     ...{ sampleSize, channels, pooledWidth, extraChannels: 0, guidanceWidth: null },
     latentMultiple: patchSize,
+    patchSize,
     latentMost: patchSize * mostTokensOnSide,
     crossAttentionDim: config.jointAttentionDim,
   };

@@ -10,6 +10,7 @@ import {
   requireComponents,
   type WeightChange,
 } from '../graph/weights/weight-change.js';
+import type { DenoiserConfig } from '../networks/denoiser-family.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import { elementCount } from '../tensor.js';
 import { type Conditioning, createConditioning } from './conditioning.js';
@@ -96,7 +97,6 @@ export async function openPipeline(
   const encoder = await openPromptEncoder(engine, whole, { changes, lora });
   // A word that the model does not know is said before anything is drawn.
   if (common !== '') encoder.tokenizer.encode(common);
-  const schedule = createNoiseSchedule(whole.scheduler);
   const { embedsShape, tokenizer, adapters: textAdapters } = encoder;
   let embeddings = new Map<string, Float32Array>();
 
@@ -125,6 +125,7 @@ export async function openPipeline(
   async function open(folder: PipelineFolder): Promise<Pipeline> {
     const { family, config } = folder.denoiser;
     const latentShape = [config.channels, ...config.sampleSize] as const;
+    const schedule = createNoiseSchedule(whole.scheduler, imageTokens(config));
     const decoder = folder.vaeDecoder && (await openImageDecoder(engine, folder.vaeDecoder, latentShape));
     const conditioning = createConditioning(
       family.conditioning(config, embedsShape),
@@ -156,4 +157,9 @@ export async function openPipeline(
     return opened;
   }
   return open(sizedFolder(whole, size, 'stages.sampler'));
+}
+
+/** Tokens that a picture has in the network, if it has any. */
+function imageTokens({ sampleSize: [height, width], patchSize }: DenoiserConfig): number | undefined {
+  return patchSize === undefined ? undefined : Math.floor(height / patchSize) * Math.floor(width / patchSize);
 }

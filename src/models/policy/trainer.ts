@@ -2,6 +2,7 @@
 
 import { at, named } from '../../at.js';
 import { TributaryError } from '../../errors.js';
+import { isFlow } from '../diffusion/noise-schedule.js';
 import { stochasticCoefficients } from '../diffusion/stochastic-steps.js';
 import type { Engine, Provider } from '../engines/contract/engine.js';
 import { stepWeights } from '../objectives/step-weights.js';
@@ -93,6 +94,7 @@ export async function createTrainer(parts: {
   const { engine, pipeline, policyGraph, sized = [], settings, baseline = null, text = null } = parts;
   const { surrogate } = policyGraph;
   const { updates } = settings;
+  requireOneSchedule(pipeline, sized);
   const runs = await openTrainingRuns(engine, { pipeline, policyGraph }, sized, settings, text);
   const slow = new Set([...policyGraph.adapters, ...(text?.adapters ?? [])].map(({ inputA }) => inputA));
   const learningRateScale = (name: string) => (slow.has(name) ? 1 / settings.loraPlusRatio : 1);
@@ -161,6 +163,19 @@ export async function createTrainer(parts: {
     },
     release: () => runs.release(),
   };
+}
+
+/** Rows of all sizes are made by one schedule. */
+function requireOneSchedule({ schedule }: Pipeline, sized: readonly SizedGraph[]): void {
+  if (!isFlow(schedule)) return;
+  const other = sized.find(
+    ({ pipeline }) => isFlow(pipeline.schedule) && pipeline.schedule.shift !== schedule.shift,
+  );
+  if (!other) return;
+  throw new TributaryError(
+    'TRIB_CONFIG',
+    'stages.sampler.buckets: expected sizes of one shift of the noise levels, got several, as scheduler_config.json sets use_dynamic_shifting. Name one width and height.',
+  );
 }
 
 /** Weights are those of steps that all draw noise, whichever do. */

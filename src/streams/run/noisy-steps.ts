@@ -24,7 +24,10 @@ export async function readNoisySteps(
   const sampler = findStage({ stages }, 'sampler');
   const trainer = findStage({ stages }, 'trainer');
   if (!sampler || !trainer || !isPipelineThere(model.pipeline)) return undefined;
-  const schedule = createNoiseSchedule(await readPipelineScheduler(model.pipeline, warn));
+  const scheduler = await readPipelineScheduler(model.pipeline, warn);
+  // Which steps draw noise does not depend on the size of the pictures.
+  const anySize = scheduler.predictionType === 'flow' ? scheduler.dynamicShift?.baseTokens : undefined;
+  const schedule = createNoiseSchedule(scheduler, anySize);
   // Surrogates of noised pictures train on the pictures, whatever step they came from.
   if (createSurrogate(trainer.surrogate).trainsOn === 'denoising') return undefined;
   return noisySteps(schedule, sampler.numInferenceSteps);

@@ -1,11 +1,17 @@
 /** @file The samplers and the forward process against diffusers; the fixture is made by tools/reference/schedulers.py. */
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { flowSigmas } from '../../../src/models/diffusion/flow-schedule.js';
 import { forwardProcess, trainingTimestep } from '../../../src/models/diffusion/forward-process.js';
+import { createNoiseSchedule, isFlow } from '../../../src/models/diffusion/noise-schedule.js';
 import type { PredictionType, TimestepSpacing } from '../../../src/models/diffusion/scheduler-config.js';
 import { samplerCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
 import { noisySteps } from '../../../src/models/diffusion/stochastic-steps.js';
+import { NO_CORRECTIONS } from '../../../src/models/pipeline/scheduler/pipeline-corrections.js';
+import { readSchedulerConfig } from '../../../src/models/pipeline/scheduler/read-scheduler-config.js';
+import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { flowSchedule, scheduleWith } from './schedules.js';
 
 interface ReferenceStep {
@@ -32,8 +38,9 @@ interface Reference {
     })[];
   }[];
   readonly flow: readonly {
-    readonly numTrainTimesteps: number;
-    readonly shift: number;
+    /** A scheduler_config.json. */
+    readonly settings: Readonly<Record<string, unknown>>;
+    readonly imageTokens: number | null;
     readonly sigmas: readonly number[];
     readonly trainingTimesteps: Readonly<Record<string, number>>;
     readonly steps: readonly ReferenceStep[];
@@ -45,8 +52,8 @@ const { original, noise, stepNoise, output, ddim, flow } = JSON.parse(
 ) as Reference;
 
 /** diffusers computes in single precision, and divides by a signal of 0.07 at the noisiest steps. */
-const near = (found: number | undefined, expected: number) =>
-  expect(Math.abs((found ?? Number.NaN) - expected)).toBeLessThan(2e-5 * (1 + Math.abs(expected)));
+const near = (found: number | undefined, expected: number, tolerance = 2e-5) =>
+  expect(Math.abs((found ?? Number.NaN) - expected)).toBeLessThan(tolerance * (1 + Math.abs(expected)));
 
 describe('samplers and forward process, against diffusers', () => {
   test.each(ddim)(
@@ -96,24 +103,69 @@ describe('samplers and forward process, against diffusers', () => {
     expect(predOriginalSample).toEqual({ latentsCoefficient: 0, outputCoefficient: -1 });
   });
 
-  test.each(flow)('flow: $numTrainTimesteps timesteps, shift $shift', ({ sigmas, steps, ...config }) => {
-    const schedule = flowSchedule(config);
-    const found = flowSigmas(schedule, steps.length);
-    expect(found).toHaveLength(sigmas.length);
-    sigmas.forEach((sigma, i) => {
-      near(found[i], sigma);
-    });
-    const coefficients = samplerCoefficients(schedule, steps.length, 0);
-    steps.forEach((expected, i) => {
-      const step = coefficients[i];
-      if (!step) throw new Error(`no step ${i}`);
-      near(step.timestep, expected.timestep);
-      near(step.sampleCoefficient * expected.latents + step.outputCoefficient * output, expected.prevSample);
-      const { signalScale, noiseScale } = forwardProcess(schedule, step.timestep);
-      near(signalScale * original + noiseScale * noise, expected.latents);
-    });
-    for (const [index, timestep] of Object.entries(config.trainingTimesteps)) {
-      near(trainingTimestep(schedule, Number(index)), timestep);
-    }
+  test.each(flow.map((one) => [JSON.stringify(one.settings), one.imageTokens, one] as const))(
+    'flow: %s, %s tokens',
+    async (file, imageTokens, { sigmas, steps, trainingTimesteps }) => {
+      const path = join(await temporaryFolder(), 'scheduler_config.json');
+      await writeFile(path, file);
+      const schedulerClass = 'FlowMatchEulerDiscreteScheduler';
+      const config = await readSchedulerConfig(path, { ...NO_CORRECTIONS, schedulerClass });
+      const schedule = createNoiseSchedule(config, imageTokens ?? undefined);
+      if (!isFlow(schedule)) throw new Error('expected a flow');
+      const found = flowSigmas(schedule, steps.length);
+      expect(found).toHaveLength(sigmas.length);
+      sigmas.forEach((sigma, i) => {
+        near(found[i], sigma, 1e-6);
+      });
+      const coefficients = samplerCoefficients(schedule, steps.length, 0);
+      steps.forEach((expected, i) => {
+        const step = coefficients[i];
+        if (!step) throw new Error(`no step ${i}`);
+        near(step.timestep, expected.timestep, 1e-6);
+        near(
+          step.sampleCoefficient * expected.latents + step.outputCoefficient * output,
+          expected.prevSample,
+          1e-6,
+        );
+        const { signalScale, noiseScale } = forwardProcess(schedule, step.timestep);
+        near(signalScale * original + noiseScale * noise, expected.latents, 1e-6);
+      });
+      for (const [index, timestep] of Object.entries(trainingTimesteps)) {
+        near(trainingTimestep(schedule, Number(index)), timestep, 1e-6);
+      }
+    },
+  );
+
+  test('should train where it samples with a dynamic shift', () => {
+    const dynamicShift = {
+      type: 'linear',
+      baseShift: 1,
+      maxShift: 3,
+      baseTokens: 10,
+      maxTokens: 20,
+    } as const;
+    const schedule = flowSchedule({ dynamicShift, imageTokens: 15 });
+    expect(schedule.shift).toBe(2);
+    expect(trainingTimestep(schedule, 499)).toBeCloseTo((1000 * 2 * 0.5) / 1.5, 9);
+  });
+
+  test('should take a single step from pure noise whatever the terminal shift and the spacing', () => {
+    expect(flowSigmas(flowSchedule({ shiftTerminal: 0.1, sigmaSpacing: 'beta' }), 1)).toEqual([1, 0]);
+  });
+
+  test('should refuse a dynamic shift without tokens, and one beyond what noise levels can tell apart', () => {
+    const dynamicShift = {
+      type: 'exponential',
+      baseShift: 0.5,
+      maxShift: 1.15,
+      baseTokens: 256,
+      maxTokens: 4096,
+    } as const;
+    expect(() => flowSchedule({ dynamicShift })).toThrow(
+      'use_dynamic_shifting: expected false for a network that has no tokens to count, got true',
+    );
+    expect(() => flowSchedule({ dynamicShift, imageTokens: 65_536 })).toThrow(
+      'expected a shift in [0.001, 1000] for pictures of 65536 tokens, got 103777',
+    );
   });
 });

@@ -3,7 +3,7 @@ import {
   type DdimSchedule,
   type FlowSchedule,
 } from '../../../src/models/diffusion/noise-schedule.js';
-import type { SchedulerConfig } from '../../../src/models/diffusion/scheduler-config.js';
+import type { FlowSchedulerConfig, SchedulerConfig } from '../../../src/models/diffusion/scheduler-config.js';
 
 /** The schedule of Stable Diffusion 1.x. */
 export const STABLE_DIFFUSION: SchedulerConfig = {
@@ -21,6 +21,10 @@ export function scheduleWith(changes: Partial<SchedulerConfig> = {}): DdimSchedu
   return createNoiseSchedule({ ...STABLE_DIFFUSION, ...changes });
 }
 
-export function flowSchedule({ shift = 1, numTrainTimesteps = 1000 } = {}): FlowSchedule {
-  return { config: { predictionType: 'flow', numTrainTimesteps, shift } };
+export function flowSchedule({
+  imageTokens,
+  ...changes
+}: Partial<FlowSchedulerConfig> & { readonly imageTokens?: number | null } = {}): FlowSchedule {
+  const config = { predictionType: 'flow', numTrainTimesteps: 1000, shift: 1, ...changes } as const;
+  return createNoiseSchedule(config, imageTokens ?? undefined);
 }

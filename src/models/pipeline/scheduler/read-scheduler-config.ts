@@ -2,8 +2,13 @@
 import { z } from 'zod';
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
+import { MOST_SHIFT } from '../../diffusion/dynamic-shift.js';
 import { createNoiseSchedule } from '../../diffusion/noise-schedule.js';
-import type { AnySchedulerConfig, SchedulerConfig } from '../../diffusion/scheduler-config.js';
+import type {
+  AnySchedulerConfig,
+  FlowSchedulerConfig,
+  SchedulerConfig,
+} from '../../diffusion/scheduler-config.js';
 import { type JsonFile, readJsonFile } from '../../files/json-file.js';
 import { flag, integer, named, objectOf, within } from '../../networks/config-fields.js';
 import { correct, NO_CORRECTIONS, type PipelineCorrections } from './pipeline-corrections.js';
@@ -11,7 +16,6 @@ import { type SchedulerFamily, schedulerFamily } from './scheduler-classes.js';
 
 /** A schedule's table has an entry for each; published models have 1000. */
 const MOST_TRAIN_TIMESTEPS = 100_000;
-const MOST_SHIFT = 1000;
 
 const fraction = () => {
   const error = 'expected a number in (0, 1)';
@@ -41,18 +45,30 @@ const ddimSchema = objectOf({
     .default('discrete'),
 });
 
-const OTHER_SPACING = 'only shifted, evenly spaced noise levels are read';
+const MOST_MU = 100;
+const tokens = () => integer(1, 1_000_000_000);
 const flowSchema = objectOf({
   num_train_timesteps: integer(2, MOST_TRAIN_TIMESTEPS).default(1000),
   shift: within(1 / MOST_SHIFT, MOST_SHIFT).default(1),
-  use_dynamic_shifting: only(false, 'the shift must not depend on the size of the picture').default(false),
-  shift_terminal: only(null, OTHER_SPACING).default(null),
-  use_karras_sigmas: only(false, OTHER_SPACING).default(false),
-  use_exponential_sigmas: only(false, OTHER_SPACING).default(false),
-  use_beta_sigmas: only(false, OTHER_SPACING).default(false),
+  use_dynamic_shifting: flag().default(false),
+  base_shift: within(-MOST_MU, MOST_MU).default(0.5),
+  max_shift: within(-MOST_MU, MOST_MU).default(1.15),
+  base_image_seq_len: tokens().default(256),
+  max_image_seq_len: tokens().default(4096),
+  time_shift_type: named(['exponential', 'linear']).default('exponential'),
+  shift_terminal: z
+    .union([z.literal(0), fraction(), z.null()], { error: 'expected a number in [0, 1) or null' })
+    .default(null),
+  use_karras_sigmas: flag().default(false),
+  use_exponential_sigmas: flag().default(false),
+  use_beta_sigmas: flag().default(false),
   invert_sigmas: only(false, 'noise must grow with sigma').default(false),
-  stochastic_sampling: only(false, 'eta and sde decide on the noise').default(false),
+  stochastic_sampling: only(
+    false,
+    'the config of a run decides on the noise; `sde: cps` with `eta: 1` takes the same steps',
+  ).default(false),
 });
+const SPACINGS = ['karras', 'exponential', 'beta'] as const;
 
 /** What else a folder says of its scheduler. */
 interface SchedulerContext extends PipelineCorrections {
@@ -80,8 +96,7 @@ export async function readSchedulerConfig(
   if (familyOf(path, className, context.schedulerClass) === 'flow') {
     const nextStep =
       'Correct the file, or export the pipeline again with a plain FlowMatchEulerDiscreteScheduler.';
-    const config = await readJsonFile(path, flowSchema, { ...FAULTS, nextStep });
-    return { predictionType: 'flow', numTrainTimesteps: config.num_train_timesteps, shift: config.shift };
+    return flowConfig(path, await readJsonFile(path, flowSchema, { ...FAULTS, nextStep }));
   }
   const written = await readJsonFile(path, ddimSchema, FAULTS);
   if (correct(context, 'clip_sample', path, [written.clip_sample, false]))
@@ -108,6 +123,35 @@ export async function readSchedulerConfig(
   }
   requireUsable(path, config);
   return config;
+}
+
+/** `shift_terminal: 0` is no terminal shift, as in diffusers. */
+function flowConfig(path: JsonFile, written: z.output<typeof flowSchema>): FlowSchedulerConfig {
+  const spacings = SPACINGS.filter((name) => written[`use_${name}_sigmas`]);
+  const [sigmaSpacing] = spacings;
+  if (spacings.length > 1) {
+    const keys = spacings.map((name) => `use_${name}_sigmas`).join(', ');
+    throw unfit(`${path} ${keys}: expected at most one of them true, got ${spacings.length}`);
+  }
+  const { base_image_seq_len: baseTokens, max_image_seq_len: maxTokens } = written;
+  if (written.use_dynamic_shifting && maxTokens <= baseTokens)
+    throw unfit(
+      `${path} max_image_seq_len: expected more than base_image_seq_len ${baseTokens}, got ${maxTokens}`,
+    );
+  const dynamicShift = {
+    type: written.time_shift_type,
+    baseShift: written.base_shift,
+    maxShift: written.max_shift,
+    ...{ baseTokens, maxTokens },
+  };
+  return {
+    predictionType: 'flow',
+    numTrainTimesteps: written.num_train_timesteps,
+    shift: written.shift,
+    ...(written.use_dynamic_shifting && { dynamicShift }),
+    ...(written.shift_terminal && { shiftTerminal: written.shift_terminal }),
+    ...(sigmaSpacing && { sigmaSpacing }),
+  };
 }
 
 const FAULTS = {

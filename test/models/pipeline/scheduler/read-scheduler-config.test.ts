@@ -186,20 +186,36 @@ describe('readSchedulerConfig', () => {
     expect(await readSchedulerConfig(path)).toEqual(config);
     await writeFile(path, JSON.stringify(schedulerConfigJson({ ...config, shift: 1.5 })));
     expect(await readSchedulerConfig(path)).toEqual({ ...config, shift: 1.5 });
+    const dynamicShift = {
+      type: 'linear',
+      baseShift: 0.4,
+      maxShift: 2,
+      baseTokens: 9,
+      maxTokens: 99,
+    } as const;
+    const whole = { ...config, dynamicShift, shiftTerminal: 0.05, sigmaSpacing: 'karras' } as const;
+    await writeFile(path, JSON.stringify(schedulerConfigJson(whole)));
+    expect(await readSchedulerConfig(path)).toEqual(whole);
   });
 
   test.each([
     [
-      { use_dynamic_shifting: true },
-      'use_dynamic_shifting: expected false (the shift must not depend on the size of the picture), got true',
+      { use_dynamic_shifting: true, max_image_seq_len: 256 },
+      'max_image_seq_len: expected more than base_image_seq_len 256, got 256',
+    ],
+    [{ time_shift_type: 'sigmoid' }, 'time_shift_type: expected exponential or linear, got "sigmoid"'],
+    [
+      { use_karras_sigmas: true, use_beta_sigmas: true },
+      'use_karras_sigmas, use_beta_sigmas: expected at most one of them true, got 2',
+    ],
+    [
+      { stochastic_sampling: true },
+      'stochastic_sampling: expected false (the config of a run decides on the noise; `sde: cps` with `eta: 1` takes the same steps), got true',
     ],
     [{ shift: 0 }, 'shift: expected a number in [0.001, 1000], got 0'],
     [{ shift: 1e30 }, 'shift: expected a number in [0.001, 1000], got 1e+30'],
     [{ num_train_timesteps: 1e9 }, 'num_train_timesteps: expected an integer in 2..100000, got 1000000000'],
-    [
-      { shift_terminal: 0.1 },
-      'shift_terminal: expected null (only shifted, evenly spaced noise levels are read), got 0.1',
-    ],
+    [{ shift_terminal: 1 }, 'shift_terminal: expected a number in (0, 1), got 1'],
     [{ invert_sigmas: true }, 'invert_sigmas: expected false (noise must grow with sigma), got true'],
   ])('should refuse %j of a flow by name', async (content, text) => {
     await writeFile(path, JSON.stringify({ _class_name: 'FlowMatchEulerDiscreteScheduler', ...content }));
