@@ -6,6 +6,13 @@ import { TributaryError } from '../../errors.js';
 import { roundToFloat16 } from '../numeric/float16.js';
 import type { StepCoefficients } from './step-coefficients.js';
 
+/**
+ * What stands for the log-prob of a step, a mean over dimensions: that of its Gaussian, or minus the squared distance to its
+ * mean, without variance and constants, as released programs take it for `cps`. Ratios of the two are on different scales:
+ * the second is 2σ² times the first.
+ */
+export type LogProbKind = 'gaussian' | 'squared-distance';
+
 interface DdimStepInput {
   /** x_i [B, ...] float32, flattened. */
   readonly latents: Float32Array;
@@ -17,6 +24,8 @@ interface DdimStepInput {
   readonly batchSize: number;
   /** How the next latents will be stored; default float32. */
   readonly storage?: 'float32' | 'float16';
+  /** Default `gaussian`. */
+  readonly logProb?: LogProbKind;
 }
 
 interface DdimStepOutput {
@@ -52,7 +61,7 @@ export function ddimStep(input: DdimStepInput): DdimStepOutput {
   if (storage === 'float16') {
     for (let i = 0; i < mean.length; i++) nextLatents[i] = roundToFloat16(nextLatents[i]!);
   }
-  const logProb = stdDevT > 0 ? stepLogProb(nextLatents, mean, stdDevT, batchSize) : null;
+  const logProb = stdDevT > 0 ? stepLogProb(nextLatents, mean, stdDevT, batchSize, input.logProb) : null;
   return { nextLatents, prevSampleMean: mean, logProb };
 }
 
@@ -73,7 +82,7 @@ export function prevSampleMean(
  * Returns the log-prob of next latents under the step's Gaussian: the mean over dimensions, not the sum.
  *
  * Equation: mean over D of -(x_{i+1} - μ)²/(2σ²) - ln σ - ½·ln 2π, as in ddpo-pytorch, B²-DiffuRL and DPOK. So a ratio
- * exp(logProb - oldLogProb) is the D-th root of the true one.
+ * exp(logProb - oldLogProb) is the D-th root of the true one. `squared-distance` is mean over D of -(x_{i+1} - μ)² alone.
  * Shapes: `nextLatents`, `mean` [B, ...] float32; returns [B] float32, summed in float64.
  */
 export function stepLogProb(
@@ -81,9 +90,11 @@ export function stepLogProb(
   mean: Float32Array,
   stdDevT: number,
   batchSize: number,
+  kind: LogProbKind = 'gaussian',
 ): Float32Array {
   const constant = Math.log(stdDevT) + 0.5 * Math.log(2 * Math.PI);
   const squared = meanSquaredDifference(nextLatents, mean, batchSize);
+  if (kind === 'squared-distance') return Float32Array.from(squared, (value) => -value);
   return Float32Array.from(squared, (value) => -value / (2 * stdDevT ** 2) - constant);
 }
 

@@ -10,7 +10,7 @@ export type { StepCoefficients } from './gaussian-step.js';
 
 /** The noise of a sampler. */
 interface SamplerNoise {
-  /** How noisy a stochastic step is: in [0, 1] for DDIM, [0, 2] for flow models (the SDE's level); 0 is deterministic. */
+  /** How noisy a stochastic step is: in [0, 1] for DDIM and `cps`, else [0, 2] for flows (the SDE's level); 0: not at all. */
   readonly eta: number;
   /** Which steps are stochastic, by index (0 the noisiest); default: all. The others are taken with eta 0. */
   readonly isStochastic?: (stepIndex: number) => boolean;
@@ -47,7 +47,7 @@ export function samplerCoefficients(
 ): readonly StepCoefficients[] {
   const settings: SamplerNoise = typeof noise === 'number' ? { eta: noise } : noise;
   const { eta, isStochastic = () => true, sde = 'flow-grpo' } = settings;
-  requireEta(eta, schedule);
+  requireEta(eta, isFlow(schedule) ? sde : 'ddim');
   const etaAt = (stepIndex: number) => (isStochastic(stepIndex) ? eta : 0);
   if (isFlow(schedule)) {
     return flowCoefficients(schedule, numInferenceSteps, (step) => ({ level: etaAt(step), sde }));
@@ -75,15 +75,21 @@ export function requireLogProb(
     'TRIB_CONFIG',
     `sampler step ${deterministic.stepIndex} (timestep ${deterministic.timestep}): expected a noisy step, ` +
       'because it is trained, got stdDevT 0. Train stochastic steps only: set eta above 0, and leave out a last step that ' +
-      'arrives at the clean picture (set_alpha_to_one in scheduler_config.json).',
+      'arrives at the clean picture (set_alpha_to_one in scheduler_config.json; every last step of cps).',
   );
 }
 
-function requireEta(eta: number, schedule: NoiseSchedule): void {
-  const most = isFlow(schedule) ? 2 : 1;
+/** Most noise of a step, and a level to train with. */
+const LEVELS = {
+  ddim: { most: 1, advice: 'eta: 1' },
+  cps: { most: 1, advice: 'eta: 0.8 for cps' },
+  'flow-grpo': { most: 2, advice: 'eta: 0.7 for flow-grpo, 0.3 for dance-grpo' },
+  'dance-grpo': { most: 2, advice: 'eta: 0.7 for flow-grpo, 0.3 for dance-grpo' },
+} as const satisfies Record<SdeName | 'ddim', unknown>;
+
+function requireEta(eta: number, sampler: keyof typeof LEVELS): void {
+  const { most, advice } = LEVELS[sampler];
   if (eta >= 0 && eta <= most) return;
-  const nextStep = isFlow(schedule)
-    ? 'Train with eta: 0.7 for flow-grpo, 0.3 for dance-grpo.'
-    : 'Train with eta: 1.';
-  throw new TributaryError('TRIB_CONFIG', `eta: expected a number in [0, ${most}], got ${eta}. ${nextStep}`);
+  const text = `eta: expected a number in [0, ${most}], got ${eta}. Train with ${advice}.`;
+  throw new TributaryError('TRIB_CONFIG', text);
 }

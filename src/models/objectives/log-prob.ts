@@ -4,6 +4,7 @@
  */
 
 import { at } from '../../at.js';
+import type { LogProbKind } from '../diffusion/ddim-step.js';
 import { usesGuidance } from '../diffusion/guided-output.js';
 import type { Expression } from '../graph/ops/expression.js';
 import type { StepPolicy } from './surrogate.js';
@@ -16,6 +17,8 @@ export interface StepTransition {
   readonly sampleCoefficient: Expression;
   readonly outputCoefficient: Expression;
   readonly stdDevT: Expression;
+  /** Default `gaussian`. */
+  readonly logProbKind?: LogProbKind | undefined;
 }
 
 /** What a policy with this output (after guidance, [M, C, H, W]) says of a step. */
@@ -33,11 +36,13 @@ export function linearCombination(a: Expression, x: Expression, k: Expression, y
 
 /**
  * log π(x_{i+1} | x_i) [M]: the **mean** over dimensions of -(x_{i+1} - μ)² / (2σ²) - ln σ - ½ ln 2π, with μ = a x_i + k out
- * (ddpo-pytorch, B²-DiffuRL, DPOK). x_{i+1} is a constant: gradient flows through μ alone.
+ * (ddpo-pytorch, B²-DiffuRL, DPOK). x_{i+1} is a constant: gradient flows through μ alone. Of the kind `squared-distance` it is
+ * the mean of -(x_{i+1} - μ)², as flow_grpo and programs after it have it for coefficients-preserving sampling.
  */
 function logProb(step: StepTransition, mean: Expression): Expression {
-  const { nextLatents, stdDevT } = step;
+  const { nextLatents, stdDevT, logProbKind } = step;
   const squared = meanSquaredDistance(nextLatents, mean);
+  if (logProbKind === 'squared-distance') return squared.neg();
   const variance = stdDevT.mul(stdDevT);
   const exponent = squared.mul(-0.5).div(variance);
   return exponent.sub(stdDevT.log()).sub(0.5 * Math.log(2 * Math.PI));

@@ -40,7 +40,8 @@ export type PolicyGraphSettings = Pick<
   | 'minibatchSize'
   | 'gradientCheckpointing'
   | 'precision'
->;
+> &
+  Partial<Pick<TrainerSettings, 'sampling'>>;
 
 /** The input by which the differentiated loss is multiplied, a float32 scalar; of graphs in half precision alone. */
 export const LOSS_SCALE = 'lossScale';
@@ -109,7 +110,7 @@ export async function buildPolicyGraph(
     const latents = g.value('sample').slice({ starts: [0], ends: [minibatchSize], axes: [0] });
     return surrogate.trainsOn === 'denoising'
       ? denoisingObjective(g, surrogate, outputs, latents)
-      : stepObjective(g, surrogate, outputs, latents);
+      : stepObjective(g, surrogate, outputs, latents, settings.sampling?.logProb);
   });
   const derived = inSource(settings.surrogate, modelPath, () =>
     gradientOutputs(engine, g, loss, {

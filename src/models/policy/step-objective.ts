@@ -1,6 +1,7 @@
 /** @file The objective of surrogates that are trained on steps of trajectories, or on pairs of such steps. */
 
 import { at } from '../../at.js';
+import type { LogProbKind } from '../diffusion/ddim-step.js';
 import type { GraphBuilder } from '../graph/ops/builder.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { type StepTransition, stepKl, stepPolicy } from '../objectives/log-prob.js';
@@ -30,6 +31,7 @@ export function stepObjective(
   surrogate: StepSurrogate | PairSurrogate,
   outputs: PolicyOutputs,
   latents: Expression,
+  logProbKind?: LogProbKind,
 ): Objective {
   const [rows = 1, ...rest] = latents.shape;
   const perRow = (name: string) => g.input(name, 'float32', [rows]);
@@ -39,6 +41,7 @@ export function stepObjective(
     sampleCoefficient: perRow('sampleCoefficient'),
     outputCoefficient: perRow('outputCoefficient'),
     stdDevT: perRow('stdDevT'),
+    logProbKind,
   };
   const oldLogProb = perRow('oldLogProb');
   const policy = stepPolicy(step, outputs.policy);

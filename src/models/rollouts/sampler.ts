@@ -160,6 +160,7 @@ export function createSampler(pipeline: Pipeline, denoiser: Denoiser, settings: 
         coefficients,
         batchSize: rows.owners.length,
         storage: latentsDtype,
+        ...(settings.logProb && { logProb: settings.logProb }),
       });
       if (stepIndex >= firstStep) recorded.push({ latents: before, logProb });
       latents = nextLatents;

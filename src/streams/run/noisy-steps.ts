@@ -30,7 +30,7 @@ export async function readNoisySteps(
   const schedule = createNoiseSchedule(scheduler, anySize);
   // Surrogates of noised pictures train on the pictures, whatever step they came from.
   if (createSurrogate(trainer.surrogate).trainsOn === 'denoising') return undefined;
-  return noisySteps(schedule, sampler.numInferenceSteps);
+  return noisySteps(schedule, sampler.numInferenceSteps, sampler.sde);
 }
 
 /**

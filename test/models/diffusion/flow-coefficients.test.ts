@@ -47,6 +47,33 @@ describe('flowCoefficients', () => {
     expect(step?.outputCoefficient).toBeCloseTo(-0.333 * (1 + 0.067466 * 0.333), 6);
   });
 
+  test('should take the steps of Flow-CPS, worked out by hand', () => {
+    // Step 1: sigma 0.667 to 0.334, s = 0.334 sin 30°; of the mean 0.666 is the picture, 0.334 cos 30° the noise.
+    const [, step, , last] = stepsOf(4, 1 / 3, 'cps');
+    expect(step?.stdDevT).toBeCloseTo(0.167, 12);
+    const kept = 0.334 * Math.sqrt(0.75);
+    expect(step?.sampleCoefficient).toBeCloseTo(0.666 + kept, 12);
+    expect(step?.outputCoefficient).toBeCloseTo(0.333 * kept - 0.666 * 0.667, 12);
+    expect(last?.stdDevT).toBe(0);
+    expect(last?.sampleCoefficient).toBe(1);
+    expect(last?.outputCoefficient).toBeCloseTo(-0.001, 12);
+  });
+
+  test('should keep the shares of picture and noise with cps, whatever the level and the number of steps', () => {
+    for (const [numSteps, level] of [
+      [3, 0.5],
+      [7, 1],
+      [20, 0.9],
+    ] as const)
+      for (const { sigma, nextSigma, ...step } of stepsOf(numSteps, level, 'cps', 3)) {
+        // Of a network that knows picture 1 and noise 0, and then picture 0 and noise 1.
+        const picture = meanOf(step as FlowStepCoefficients, 1 - sigma, -1);
+        const noise = meanOf(step as FlowStepCoefficients, sigma, 1);
+        expect(picture).toBeCloseTo(1 - nextSigma, 12);
+        expect(noise ** 2 + step.stdDevT ** 2).toBeCloseTo(nextSigma ** 2, 12);
+      }
+  });
+
   test('should be finite where a single step goes from noise to the picture', () => {
     for (const sde of SDES) {
       const [step] = stepsOf(1, 0.7, sde);
@@ -81,7 +108,7 @@ describe('flowCoefficients', () => {
   });
 
   test('should tend to the ODE as the level tends to 0', () => {
-    for (const sde of SDES) {
+    for (const sde of [...SDES, 'cps'] as const) {
       const ode = stepsOf(10, 0, sde);
       stepsOf(10, 1e-4, sde).forEach((step, i) => {
         expect(step.stdDevT).toBeLessThan(2e-4);

@@ -151,6 +151,9 @@ describe('samplerCoefficients of any model', () => {
     expect(() => samplerCoefficients(flowSchedule(), 4, 2.1)).toThrow(
       'eta: expected a number in [0, 2], got 2.1.',
     );
+    expect(() => samplerCoefficients(flowSchedule(), 4, { eta: 1.1, sde: 'cps' })).toThrow(
+      'eta: expected a number in [0, 1], got 1.1. Train with eta: 0.8 for cps.',
+    );
   });
 });
 

@@ -69,6 +69,10 @@ describe('noisySteps', () => {
   ])('should count the steps that draw noise of a schedule that %s', (_, schedule, expected) => {
     expect(noisySteps(schedule, 20)).toBe(expected);
   });
+
+  it('should leave out the last step of a flow under cps', () => {
+    expect(noisySteps(flowSchedule(), 20, 'cps')).toBe(19);
+  });
 });
 
 describe('rollouts with noise at some steps', () => {

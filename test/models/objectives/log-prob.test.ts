@@ -1,6 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { gradients } from '../../../src/models/autodiff/backward.js';
-import { ddimStep, prevSampleMean, stepLogProb } from '../../../src/models/diffusion/ddim-step.js';
+import {
+  ddimStep,
+  type LogProbKind,
+  prevSampleMean,
+  stepLogProb,
+} from '../../../src/models/diffusion/ddim-step.js';
 import { guidedOutput } from '../../../src/models/diffusion/guided-output.js';
 import { createNoiseSchedule } from '../../../src/models/diffusion/noise-schedule.js';
 import type { StepCoefficients } from '../../../src/models/diffusion/step-coefficients.js';
@@ -50,7 +55,7 @@ function sampled() {
   return { latents, modelOutput, nextLatents, logProbs: taken.map(({ logProb }) => logProb?.[0] ?? 0) };
 }
 
-function expression(g: GraphBuilder) {
+function expression(g: GraphBuilder, logProbKind?: LogProbKind) {
   const whole = (name: string) => g.input(name, 'float32', SHAPE);
   const perPair = (name: string) => g.input(name, 'float32', [STEPS]);
   const modelOutput = whole('modelOutput');
@@ -60,6 +65,7 @@ function expression(g: GraphBuilder) {
     sampleCoefficient: perPair('sampleCoefficient'),
     outputCoefficient: perPair('outputCoefficient'),
     stdDevT: perPair('stdDevT'),
+    logProbKind,
   };
   return stepPolicy(step, modelOutput);
 }
@@ -78,6 +84,23 @@ describe('stepPolicy', () => {
     const { logProb } = await runModel(engine, g.build(), { ...tensors, ...coefficientFeeds });
     for (const [step, value] of logProbs.entries())
       expect(Math.abs((logProb?.[step] ?? Number.NaN) - value)).toBeLessThan(1e-5);
+  });
+
+  it('should be minus the squared distance to the mean, where ratios compare that', async () => {
+    const { logProbs: _, ...tensors } = sampled();
+    const g = new GraphBuilder();
+    g.output(expression(g, 'squared-distance').logProb, 'logProb');
+    const { logProb } = await runModel(engine, g.build(), { ...tensors, ...coefficientFeeds });
+    for (const [index, step] of coefficients.entries()) {
+      const mean = prevSampleMean(
+        row(tensors.latents.data, index),
+        row(tensors.modelOutput.data, index),
+        step,
+      );
+      const next = row(tensors.nextLatents.data, index);
+      const expected = -next.reduce((sum, value, i) => sum + (value - (mean[i] ?? 0)) ** 2, 0) / ROW;
+      expect(logProb?.[index]).toBeCloseTo(expected, 6);
+    }
   });
 
   it('should have the mean of the sampler, and the output that it is given', async () => {

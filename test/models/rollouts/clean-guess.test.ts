@@ -16,6 +16,7 @@ describe('cleanGuess', () => {
     { name: 'noise in half precision', as: undefined, settings: { latentsDtype: 'float16' }, within: 0.05 },
     { name: 'v', as: 'v_prediction', settings: {}, within: 1e-4 },
     { name: 'velocity', as: 'flow', settings: { eta: 0.7 }, within: 1e-4 },
+    { name: 'velocity, under cps', as: 'flow', settings: { eta: 0.8, sde: 'cps' }, within: 1e-4 },
   ] as const)('should be what a network that predicts $name expected at the fork', async (example) => {
     const tiny = await openTiny({ as: example.as });
     onTestFinished(() => tiny.close());

@@ -35,6 +35,7 @@ describe('lintTopology', () => {
           forkSteps: [],
           stochasticSteps: 'all',
           sde: 'flow-grpo',
+          logProb: 'gaussian',
           sampleFrom: 'policy',
         },
         trainer: {

@@ -229,6 +229,7 @@ const wholeConfig = (
             ...tree,
             stochasticSteps,
             sde: 'dance-grpo' as const,
+            logProb: 'gaussian' as const,
             sampleFrom: 'pretrained' as const,
             groupsPerBatch: s.groupsPerBatch,
             lingerMs: 50,

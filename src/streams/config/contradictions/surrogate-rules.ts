@@ -59,6 +59,21 @@ const kindFits: ConfigRule = (config) => {
   return faults;
 };
 
+/** Its correction is that of a Gaussian's ratio. */
+const guardTakesLogProbs: ConfigRule = (config) => {
+  const sampler = findStage(config, 'sampler');
+  const trainer = findStage(config, 'trainer');
+  if (sampler?.logProb !== 'squared-distance' || trainer?.surrogate.type !== 'grpo-guard') return [];
+  const expected = 'gaussian for the surrogate grpo-guard, which corrects the ratio of Gaussians';
+  return [
+    contradiction(
+      ['stages', sampler.name, 'logProb'],
+      { expected, got: sampler.logProb, nextStep: 'Set logProb: gaussian, or surrogate: { type: grpo }.' },
+      [['stages', trainer.name, 'surrogate']],
+    ),
+  ];
+};
+
 /** What a surrogate compares with, or takes its ratio to, must be what has sampled. */
 const ratiosAreToTheSampler: ConfigRule = (config) => {
   const sampler = findStage(config, 'sampler');
@@ -174,6 +189,7 @@ const scoreFunctionIsOnPolicy: ConfigRule = (config, noisySteps) => {
 
 export const SURROGATE_RULES: readonly ConfigRule[] = [
   kindFits,
+  guardTakesLogProbs,
   ratiosAreToTheSampler,
   pairsShareNoTrainedStep,
   someStepWeighs,

@@ -129,10 +129,28 @@ const namedForksDrawNoise: ConfigRule = (config, noisySteps) => {
   ];
 };
 
+/** A share of the noise is at most all of it; so it is of a DDIM step, which ignores `sde`. */
+const replacesAtMostAllNoise: ConfigRule = (config) => {
+  const sampler = findStage(config, 'sampler');
+  if (sampler?.sde !== 'cps' || sampler.eta <= 1) return [];
+  return [
+    contradiction(
+      ['stages', sampler.name, 'eta'],
+      {
+        expected: 'at most 1 for sde: cps, where 1 replaces all of the noise',
+        got: String(sampler.eta),
+        nextStep: 'Set it to 0.8.',
+      },
+      [['stages', sampler.name, 'sde']],
+    ),
+  ];
+};
+
 export const TREE_RULES: readonly ConfigRule[] = [
   comparisonsNeedBranches,
   forkStepsFit,
   treesFitRule,
   forksDrawNoise,
   namedForksDrawNoise,
+  replacesAtMostAllNoise,
 ];

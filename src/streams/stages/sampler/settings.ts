@@ -70,7 +70,7 @@ export const samplerStage = defineStage({
     eta: number({ from: '(0', to: '2]' })
       .default(1)
       .describe(
-        'How noisy the stochastic steps are. DDIM: from near 0 to 1, which is DDPM-like and what the papers use; toward 0 branches become alike and log-probs steep. Flow matching: the noise level of the SDE, 0.7 in Flow-GRPO, 0.3 in DanceGRPO.',
+        'How noisy the stochastic steps are. DDIM: from near 0 to 1, which is DDPM-like and what the papers use; toward 0 branches become alike and log-probs steep. Flow matching: the noise level of the SDE, 0.7 in Flow-GRPO, 0.3 in DanceGRPO; with `cps` at most 1, 0.7 to 0.9 in published settings.',
       ),
     numBranches: integer(1, 1024)
       .default(4)
@@ -96,10 +96,15 @@ export const samplerStage = defineStage({
       .describe(
         'Which steps draw noise: `all`; only the `trained` ones, so that differences between branches are due to them (MixGRPO, TempFlow-GRPO); or `none`, for surrogates that add noise to the pictures themselves and need no log-probs.',
       ),
-    sde: oneOf(['flow-grpo', 'dance-grpo'])
+    sde: oneOf(['flow-grpo', 'dance-grpo', 'cps'])
       .default('flow-grpo')
       .describe(
-        'How a flow-matching model adds noise, with level eta: `flow-grpo` eta √(σ/(1-σ)), `dance-grpo` eta at every step. Ignored by models with DDIM steps.',
+        'How a flow-matching model adds noise, with level eta: `flow-grpo` eta √(σ/(1-σ)), `dance-grpo` eta at every step; `cps` replaces a share of the noise, so that no step adds more than the network expects (arXiv 2509.05952), and draws none at the last step. Ignored by models with DDIM steps.',
+      ),
+    logProb: oneOf(['gaussian', 'squared-distance'])
+      .default('gaussian')
+      .describe(
+        'What ratios compare: the log-prob of the Gaussian that a step draws from, or minus its squared distance to the mean, without variance, as flow_grpo and the programs after it do with `cps`. A clip range of one does not carry over to the other: the second is 2σ² times the first.',
       ),
     sampleFrom: oneOf(['policy', 'pretrained'])
       .default('policy')

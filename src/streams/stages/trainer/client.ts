@@ -11,7 +11,7 @@ import { engineOf, openOrClose, sayOpened } from '../shared/open-thread.js';
 import type { OpenedTrainer, TrainerService } from './trainer-thread.js';
 
 function trainerSettings(config: ResolvedConfig): TrainerSettings {
-  const { numInferenceSteps, eta, stochasticSteps, sde, guidanceScale } = stageOf(config, 'sampler');
+  const { numInferenceSteps, eta, stochasticSteps, sde, logProb, guidanceScale } = stageOf(config, 'sampler');
   const { numRounds, plannedRounds = numRounds } = stageOf(config, 'prompts');
   return {
     ...stageOf(config, 'trainer'),
@@ -20,7 +20,7 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
     guidanceScale,
     reference: config.model.startFrom === undefined ? 'base' : stageOf(config, 'trainer').reference,
     measureKl: config.guards.klToPretrained.action !== 'off',
-    sampling: { numInferenceSteps, eta, stochasticSteps, sde },
+    sampling: { numInferenceSteps, eta, stochasticSteps, sde, logProb },
     precision: config.model.precision,
     plannedRounds,
   };

@@ -31,6 +31,11 @@ describe('SURROGATE_RULES', () => {
       'a.yaml:9:82 stages.trainer.updates.from: expected round for the surrogate diffusion-nft, which is not trained on single steps, got replay. Set from: round.',
     ],
     [
+      'squared distances where the ratio of Gaussians is corrected',
+      { sampler: 'logProb: squared-distance', trainer: 'surrogate: { type: grpo-guard }' },
+      'a.yaml:6:38 stages.sampler.logProb: expected gaussian for the surrogate grpo-guard, which corrects the ratio of Gaussians, got squared-distance. Set logProb: gaussian, or surrogate: { type: grpo }.',
+    ],
+    [
       'a value network under a surrogate of pairs',
       { trainer: 'surrogate: { type: d3po }, value: { type: network }' },
       'a.yaml:9:71 stages.trainer.value.type: expected none for the surrogate d3po, which is not trained on single steps, got network. Set type: none.',

@@ -15,6 +15,11 @@ describe('TREE_RULES', () => {
       'a.yaml:6:42 stages.sampler.numBranches: expected at least 2 for the rule same-depth, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
     ],
     [
+      'more than all of the noise replaced',
+      { sampler: 'sde: cps, eta: 1.5' },
+      'a.yaml:6:44 stages.sampler.eta: expected at most 1 for sde: cps, where 1 replaces all of the noise, got 1.5. Set it to 0.8.',
+    ],
+    [
       'fork steps that the fork plan does not read',
       { sampler: 'forkSteps: [3, 5]' },
       'a.yaml:6:40 stages.sampler.forkSteps: expected none for the fork plan interval, got [3, 5]. Remove them, or set forkPlan: steps.',
