@@ -5,6 +5,9 @@ import { SlowFirst } from './test/fixtures/slow-first.js';
 
 const root = import.meta.dirname;
 
+/** What Node itself imports, as in production: vitest would transform it in every worker, and run it more slowly. */
+const COMPILED = new RegExp(`^${root.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}/dist/`);
+
 /**
  * Tests import `src/...js` and run the compiled file under dist/ (test/compile.mjs). So worker threads, which cannot load
  * TypeScript, start from the same files in a test as in production.
@@ -38,6 +41,7 @@ export default defineConfig({
   plugins: [runCompiledSources],
   test: {
     pool: 'forks',
+    server: { deps: { external: [COMPILED] } },
     poolOptions: { forks: { isolate: false }, threads: { isolate: false, ...KAFKA_WORKERS } },
     setupFiles: ['test/fixtures/equal-bytes.ts', 'test/fixtures/let-answers-in.ts'],
     testTimeout: 120_000,
