@@ -3,6 +3,7 @@
 import { TributaryError } from '../../errors.js';
 import { loadTopology } from './load-topology.js';
 import { selectableSamples } from './resolved/derived-sizes.js';
+import { intervalTrees } from './resolved/interval-trees.js';
 import { findStage, stageOf } from './resolved/stage-of.js';
 import type { ResolvedConfig } from './schema/topology-schema.js';
 import { allDifferences, type Difference } from './source/first-difference.js';
@@ -59,13 +60,11 @@ export async function loadQuickTopology(
 function quickOverrides(config: ResolvedConfig, groupsPerRound: number): string[] {
   const prompts = stageOf(config, 'prompts');
   const sampler = stageOf(config, 'sampler');
-  const schedule = stageOf(config, 'schedule');
-  const advantages = stageOf(config, 'advantages');
   const trainer = stageOf(config, 'trainer');
   const { updates } = trainer;
   const { trainPrompts, heldOutPrompts, imagesPerPrompt } = config.evaluation;
   const { numRounds, plannedRounds = numRounds, source } = prompts;
-  const most = selectableSamples({ prompts: { ...prompts, groupsPerRound }, sampler, schedule, advantages });
+  const most = selectableSamples(intervalTrees(config), stageOf(config, 'advantages'), groupsPerRound);
   const values: [place: string, value: string | number][] = [
     ['name', `${config.name}-quick`],
     ['transport.kind', 'in-process'],

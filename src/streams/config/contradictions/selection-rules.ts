@@ -45,8 +45,9 @@ const updatesFit: ConfigRule = (config, noisySteps) => {
     return drawsFit(updates, ['stages', name, 'updates']);
   }
   // A schedule that fits no sampler has no groups to count.
-  if (intervalTrees(config, noisySteps).length === 0) return [];
-  const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
+  const trees = intervalTrees(config, noisySteps);
+  if (trees.length === 0) return [];
+  const selectable = selectableSamples(trees, advantages, prompts.groupsPerRound);
   // A step that is carried through the passes may be larger than one of them.
   const passes = updates.remainder === 'carry' ? updates.innerEpochs : 1;
   if (updates.samplesPerUpdate <= passes * selectable) return [];

@@ -164,17 +164,16 @@ const pairsHaveTwoBranches: ConfigRule = (config) => {
 /** The score function is unbiased for the policy that sampled alone: one optimizer step, on everything. */
 const scoreFunctionIsOnPolicy: ConfigRule = (config, noisySteps) => {
   const prompts = findStage(config, 'prompts');
-  const sampler = findStage(config, 'sampler');
-  const schedule = findStage(config, 'schedule');
   const advantages = findStage(config, 'advantages');
   const trainer = findStage(config, 'trainer');
-  if (!prompts || !sampler || !schedule || !advantages || trainer?.surrogate.type !== 'ddpo-sf') return [];
+  if (!prompts || !advantages || trainer?.surrogate.type !== 'ddpo-sf') return [];
   // A schedule that fits no sampler has no groups to count.
-  if (intervalTrees(config, noisySteps).length === 0) return [];
+  const trees = intervalTrees(config, noisySteps);
+  if (trees.length === 0) return [];
   const { updates } = trainer;
   const path = ['stages', trainer.name, 'updates'];
   const surrogate = ['stages', trainer.name, 'surrogate'];
-  const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
+  const selectable = selectableSamples(trees, advantages, prompts.groupsPerRound);
   const isOnce =
     updates.from === 'round' && updates.innerEpochs === 1 && updates.samplesPerUpdate >= selectable;
   if (isOnce) return [];

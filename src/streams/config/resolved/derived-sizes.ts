@@ -26,19 +26,13 @@ export interface DerivedSizes {
   readonly trainingEvaluations: number;
 }
 
-/** The stages that decide what a round selects. */
-interface Selecting {
-  readonly noisySteps?: number | undefined;
-  readonly prompts: StageConfig<'prompts'>;
-  readonly sampler: StageConfig<'sampler'>;
-  readonly schedule: StageConfig<'schedule'>;
-  readonly advantages: StageConfig<'advantages'>;
-}
-
-/** Samples that the advantage rule can select in one round, at most. */
-export function selectableSamples({ prompts, sampler, schedule, advantages, noisySteps }: Selecting): number {
-  const trees = intervalTrees({ stages: { prompts, sampler, schedule } }, noisySteps);
-  return prompts.groupsPerRound * selectableBranches(advantages, Math.max(1, ...trees.map(leavesOf)));
+/** Samples that the advantage rule can select in a round of so many groups, at most. */
+export function selectableSamples(
+  trees: readonly IntervalTree[],
+  advantages: StageConfig<'advantages'>,
+  groupsPerRound: number,
+): number {
+  return groupsPerRound * selectableBranches(advantages, Math.max(1, ...trees.map(leavesOf)));
 }
 
 const leavesOf = ({ widths }: IntervalTree) => at(widths, -1);
@@ -77,11 +71,9 @@ function optimizerSteps(samples: number, { innerEpochs, samplesPerUpdate, remain
 export function deriveSizes(config: ResolvedConfig, noisySteps?: number): DerivedSizes {
   const prompts = stageOf(config, 'prompts');
   const sampler = stageOf(config, 'sampler');
-  const schedule = stageOf(config, 'schedule');
-  const advantages = stageOf(config, 'advantages');
   const { updates } = stageOf(config, 'trainer');
   const trees = intervalTrees(config, noisySteps);
-  const selectable = selectableSamples({ prompts, sampler, schedule, advantages, noisySteps });
+  const selectable = selectableSamples(trees, stageOf(config, 'advantages'), prompts.groupsPerRound);
   const passes = usesGuidance(sampler.guidanceScale) ? 2 : 1;
   const overRun = (ofRound: (tree: IntervalTree) => number) =>
     sum(trees.map((tree) => tree.rounds * ofRound(tree)));

@@ -1,6 +1,6 @@
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { closest } from 'fastest-levenshtein';
-import { z } from 'zod';
+import * as z from 'zod';
 import { PATHS } from '../../../fields.js';
 import { isPackageName, packageFile, packageNames } from '../../../own-package.js';
 import { type FaultDetail, nearestName, type Path } from './fault.js';
@@ -15,6 +15,7 @@ export interface NamedFile {
 
 /** Returns the files that a config, or a faulty one, names in the fields of a schema, in the order of the schema. */
 export function namedFiles(schema: z.ZodType, value: unknown, path: Path = []): NamedFile[] {
+  if (!holdsFiles(schema)) return [];
   const field = PATHS.get(schema);
   if (field) return typeof value === 'string' && value !== '' ? [{ path, name: value, ...field }] : [];
   const below = (inner: unknown, part: string | number) =>
@@ -31,6 +32,24 @@ export function namedFiles(schema: z.ZodType, value: unknown, path: Path = []): 
       .flatMap((option) => namedFiles(option as z.ZodType, value, path));
   const inner = innerOf(schema);
   return inner ? namedFiles(inner as z.ZodType, value, path) : [];
+}
+
+const known = new WeakMap<z.ZodType, boolean>();
+
+/** Whether a schema has a field that names a file: most settings have none, and are passed over at once. */
+function holdsFiles(schema: z.ZodType): boolean {
+  const holds = known.get(schema) ?? (PATHS.get(schema) !== undefined || partsOf(schema).some(holdsFiles));
+  known.set(schema, holds);
+  return holds;
+}
+
+function partsOf(schema: z.ZodType): readonly z.ZodType[] {
+  if (schema instanceof z.ZodObject) return Object.values(schema.shape);
+  if (schema instanceof z.ZodRecord) return [schema.valueType as z.ZodType];
+  if (schema instanceof z.ZodArray) return [schema.element as z.ZodType];
+  if (schema instanceof z.ZodUnion) return schema.options as readonly z.ZodType[];
+  const inner = innerOf(schema);
+  return inner ? [inner as z.ZodType] : [];
 }
 
 /** Whether a value is of this variant, by the words that tell variants apart. */
