@@ -2,7 +2,7 @@
  * @file What a config chooses by name: an advantage rule, a surrogate, a reward source, a fork plan, a stage. Each choice is
  * an entry that describes itself, wherever it lives, and one line of a list. Config, lint, docs and JSON Schema follow.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from './errors.js';
 import { section } from './fields.js';
 

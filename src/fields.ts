@@ -2,7 +2,7 @@
  * @file The kinds of field that a config consists of. Whatever is configured describes its own fields, so that a new surrogate
  * or advantage rule needs no second file. The message of a schema issue is always the phrase that belongs after "expected".
  */
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A whole number from `atLeast` to `atMost`, both included. */
 export function integer(atLeast: number, atMost?: number) {

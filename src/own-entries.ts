@@ -3,7 +3,7 @@
  * `loadOwnEntry` (own-modules.ts) loads a module once in each thread that needs it; from then on its entry is found here.
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from './errors.js';
 import { filePath, matching, section } from './fields.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { Catalog, entriesOf, entryNamed, namesOf, type SettingsOf } from '../src/catalog.js';
 import { integer } from '../src/fields.js';
 import { faultOf } from './fixtures/fault-of.js';

@@ -1,5 +1,5 @@
 /** @file The page of every field of a config: what lint knows of them, in Markdown. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { testedTopologySchema } from '../../src/streams/config/schema/topology-schema.js';
 import { STAGE_SPECS } from '../../src/streams/stages/index.js';
 

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { buffer } from 'node:stream/consumers';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { encodePng, toRgb8 } from '../../src/models/images/picture.js';
 import { readRewardResponse } from '../../src/models/rewards/services/scored-answer.js';
 import { createHttpReward } from '../../src/models/rewards/sources/http.js';

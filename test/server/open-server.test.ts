@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { untilAnswered } from '../../src/server/create-app.js';
 import { type HttpServer, openServer } from '../../src/server/open-server.js';
 import { describeApi } from '../../src/server/openapi.js';

@@ -1,6 +1,6 @@
 /** @file What a gateway answers: groups, their pictures, feedback, and what is kept of a person. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { HttpApp } from '../../server/create-app.js';
 import type { Desk, ServedGroup, Vote } from '../../streams/stages/gateway/desk.js';
 import { gatewayProblem } from './gateway-problems.js';

@@ -1,6 +1,6 @@
 /** @file What travels between people and a gateway, as schemas. The message of an issue belongs after "expected". */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, number, oneOf, section, text } from '../../fields.js';
 import { LONGEST_PROMPT } from '../../streams/messages/prompts.js';
 import type { GroupState } from '../../streams/stages/gateway/desk.js';

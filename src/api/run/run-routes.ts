@@ -1,7 +1,7 @@
 /** @file What a server answers about runs: how far they are, their figures, pictures and trees, and commands to them. */
 
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import type { HttpApp } from '../../server/create-app.js';
 import { type ProblemTable, problemsOf } from '../../server/problem.js';

@@ -1,6 +1,6 @@
 /** @file What a server says of runs, as schemas. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, oneOf, section } from '../../fields.js';
 import type { Control } from '../../streams/messages/control-state.js';
 import type { RunProgress } from '../../streams/messages/run-events.js';

@@ -2,7 +2,7 @@
  * @file PEFT's LoraConfig, from `adapter_config.json` or from the header of a file of diffusers: what it says about alpha, and
  * which of its fields would change the meaning of the tensors. LoHaConfig and LoKrConfig, from `adapter_config.json` alone.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { loraFault } from './lora-layer.js';
 import type { Part } from './tensor-names.js';
 

@@ -3,7 +3,7 @@
  * component; diffusers 0.34 and newer reads alpha there, or takes the rank if it is missing. `adapter_config.json` lies
  * beside the file of a bare PEFT model, which does not contain alpha itself.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { at } from '../../at.js';
 import { type LoraLayer, loraFault } from './lora-layer.js';
 import { type PeftConfig, peftAlpha, requireKnownFormula } from './peft-config.js';

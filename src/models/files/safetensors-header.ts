@@ -2,7 +2,7 @@
  * @file The header of a safetensors file. It is checked before any data is read: its lengths, shapes and offsets must all fit
  * the file.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import { isPickle, WHY_NO_PICKLE } from './read-bytes.js';
 import { standIn } from './stand-in.js';

@@ -1,7 +1,7 @@
 /** @file A client of the Hugging Face hub: the files of a model, and their bytes. */
 
 import { posix } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import type { FileIdentity } from '../files/checksum.js';
 import {

@@ -1,6 +1,6 @@
 /** @file Reads the `preprocessor_config.json` of an exported vision model. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { readJsonFile } from '../files/json-file.js';
 import { CLIP_MEAN, CLIP_STD, type ImageProcessor } from './image-processor.js';
 

@@ -1,6 +1,6 @@
 /** @file The decoder of diffusers' AutoencoderKL as a graph: latents -> pictures. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';

@@ -1,6 +1,6 @@
 /** @file CLIPTextModel and CLIPTextModelWithProjection of transformers as a graph: token ids -> embeddings. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { at } from '../../at.js';
 import { TributaryError } from '../../errors.js';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';

@@ -1,6 +1,6 @@
 /** @file Fields of the config.json files that diffusers and transformers write, with messages that read "expected ...". */
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Largest width, number of channels or vocabulary: beyond any model, and a product of two is still exact. */
 const MOST = 1_000_000;

@@ -1,6 +1,6 @@
 /** @file `unet/config.json` as diffusers writes it for a UNet2DConditionModel, and the family of networks that is built. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { EXPORT } from './component-weights.js';

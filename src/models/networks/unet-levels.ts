@@ -1,6 +1,6 @@
 /** @file The resolutions of a UNet2DConditionModel, as the keys of its `config.json` that have one entry a block describe them. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { at } from '../../at.js';
 import { count, integer, MOST_PARTS, named, objectOf, parts, perResolution } from './config-fields.js';
 

@@ -1,6 +1,6 @@
 /** @file The surrogates, one line each. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { Catalog, type SettingsOf } from '../../catalog.js';
 import { section } from '../../fields.js';
 import { type OwnSettings, ownFields, withOwnOptions } from '../../own-entries.js';

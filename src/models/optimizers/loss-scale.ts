@@ -4,7 +4,7 @@
  * gradients are divided by the scale. If one is not finite, the update is skipped.
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import { parseJsonOrNull } from '../files/json-file.js';
 

@@ -2,7 +2,7 @@
  * @file A text-to-image model on disk, as optimum exports it or as diffusers saves it. Only paths and configs are read
  * here, not the graphs.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import type { AnySchedulerConfig } from '../diffusion/scheduler-config.js';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';

@@ -1,7 +1,7 @@
 /** @file `model_index.json`: what a pipeline folder says of itself, and its scheduler as its pipeline corrects it. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import type { AnySchedulerConfig } from '../diffusion/scheduler-config.js';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';

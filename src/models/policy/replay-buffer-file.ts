@@ -4,7 +4,7 @@
  * buffer, they are stored once.
  */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { at } from '../../at.js';
 import { decodeSafetensors, encodeSafetensors, type SafetensorsTensor } from '../files/safetensors.js';
 import { foreignState, tensorInWords } from '../optimizers/adamw-state-file.js';

@@ -1,6 +1,6 @@
 /** @file The one list of a trainer's settings: the fields of its stage, and what the rest of a config decides. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, number, oneOf, section } from '../../fields.js';
 import type { StochasticSettings } from '../diffusion/stochastic-steps.js';
 import type { Precision } from '../graph/graph.js';

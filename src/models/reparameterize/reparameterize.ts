@@ -1,7 +1,7 @@
 /** @file Making a pipeline that predicts velocities out of one that predicts noise: other nodes, the same weights. */
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import { createNoiseSchedule, type DdimSchedule } from '../diffusion/noise-schedule.js';
 import {

@@ -1,6 +1,6 @@
 /** @file A weighted sum of rewards. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import { number, rewardWeight, text } from '../../fields.js';
 import { sideBySide } from '../threads/side-by-side.js';

@@ -1,6 +1,6 @@
 /** @file The files of a checkpoint: policy, optimizer, what else the trainer keeps, and the state of the streams. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import type { FolderContent } from '../../models/files/atomic.js';
 import { parseJsonOrNull } from '../../models/files/json-file.js';

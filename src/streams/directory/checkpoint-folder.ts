@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import { type FolderContent, writeDirectoryAtomic } from '../../models/files/atomic.js';
 import { sha256 } from '../../models/files/checksum.js';

@@ -1,6 +1,6 @@
 /** @file What the last bits of a run's results depend on. A checkpoint records it. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Provider } from '../../models/engines/contract/engine.js';
 import { onnxRuntimeVersion } from '../../models/engines/onnxruntime/installation.js';
 

@@ -1,6 +1,6 @@
 /** @file A line of `metrics.jsonl`, and the checks that it must pass. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { GUARD_ACTIONS } from '../messages/control-state.js';
 import type { Alarm, Evaluation, PromptSetEvaluation, RoundMetrics } from '../messages/run-events.js';
 

@@ -4,7 +4,7 @@ import { link, open, readdir, readFile, rename, rm, stat, writeFile } from 'node
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { EMPTY, exhaustMap, type Observable } from 'rxjs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import { writeFault } from '../../models/files/atomic.js';
 import { parseJsonOrNull } from '../../models/files/json-file.js';

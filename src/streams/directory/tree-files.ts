@@ -2,7 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { writeFileAtomic } from '../../models/files/atomic.js';
 import { parseJsonOrNull } from '../../models/files/json-file.js';
 import { pngDamage } from '../../models/images/png-damage.js';

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { Observable } from 'rxjs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseJsonOrNull } from '../../models/files/json-file.js';
 import type { RunToDo, TrainingEvent } from './run-study.js';
 

@@ -1,5 +1,5 @@
 /** @file Reading `scheduler/scheduler_config.json` as diffusers writes it. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { MOST_SHIFT } from '../../diffusion/dynamic-shift.js';

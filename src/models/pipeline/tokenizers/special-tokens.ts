@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { AddedToken } from './added-tokens.js';
 import { MAX_TOKEN_ID, readJson } from './tokenizer-files.js';
 

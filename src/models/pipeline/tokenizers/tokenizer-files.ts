@@ -1,7 +1,7 @@
 /** @file Reading the files of a `tokenizer/` folder: every fault names the file and what was expected in it. */
 
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { standIn } from '../../files/stand-in.js';
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { CLIP_TOKENIZER_CLASSES, loadClipTokenizer } from './clip-tokenizer.js';
 import { loadOwnClipTokenizer } from './own-clip-tokenizer.js';
 import type { Tokenizer } from './tokenizer-contract.js';

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path';
 import { closest, distance } from 'fastest-levenshtein';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../../errors.js';
 import type { Tokenizer, TokenVectors } from './tokenizer-contract.js';
 import { modelFault, promptLength, readJson } from './tokenizer-files.js';

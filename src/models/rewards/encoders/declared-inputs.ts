@@ -1,6 +1,6 @@
 /** @file The inputs of an exported reward model, as a config declares them. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { filePath, integer, number, oneOf, section } from '../../../fields.js';
 import type { Port } from '../../engines/contract/engine.js';
 import { CLIP_MEAN, CLIP_STD, type ImageProcessor, processImage } from '../../images/image-processor.js';

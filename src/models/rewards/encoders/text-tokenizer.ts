@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Tokenizer as FileTokenizer } from '@huggingface/tokenizers';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { readJsonFile } from '../../files/json-file.js';
 import { CLIP_SPECIAL_TOKENS, CLIP_TOKENIZER_CLASSES } from '../../pipeline/tokenizers/clip-tokenizer.js';

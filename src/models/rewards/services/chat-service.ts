@@ -1,6 +1,6 @@
 /** @file A vision-language model behind an endpoint of OpenAI's form (vLLM, SGLang, llama.cpp, Ollama): questions about pictures. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { at } from '../../../at.js';
 import { integer, text } from '../../../fields.js';
 import { encodePng, toRgb8 } from '../../images/picture.js';

@@ -4,7 +4,7 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../../errors.js';
 import type { AnswerFault } from './scored-answer.js';
 import type { Quote } from './value-in-words.js';

@@ -1,6 +1,6 @@
 /** @file Rewards from the user's JavaScript module, whose answers are not trusted; docs/rewards.md describes its exports. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { filePath, integer, section } from '../../../fields.js';
 import { calling, OWN_KINDS, type OwnEntry, OwnFault } from '../../../own-entries.js';

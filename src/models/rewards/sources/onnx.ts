@@ -1,6 +1,6 @@
 /** @file Any reward model in ONNX form (PickScore, HPSv2, ImageReward); the config declares its inputs. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { filePath, number, section, text } from '../../../fields.js';

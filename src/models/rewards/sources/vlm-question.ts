@@ -1,6 +1,6 @@
 /** @file Rewards from the answers of a vision-language model to questions about a picture. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { oneOf, section, text } from '../../../fields.js';
 import { sideBySide } from '../../threads/side-by-side.js';
 import type { RewardScorer } from '../contract/reward-scorer.js';

@@ -1,6 +1,6 @@
 /** @file The section `guards`: a threshold and an action for each guard of src/streams/guards/. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { matching, number, oneOf, section } from '../../../fields.js';
 import { ownFields, withOwnOptions } from '../../../own-entries.js';
 import type { GuardSpec } from '../../guards/guard-spec.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, matching, section } from '../../../fields.js';
 import { sasl, tls } from './kafka-security-schema.js';
 import { payloads } from './payloads-schema.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { filePath, oneOf, section, text } from '../../../fields.js';
 
 const caFile = filePath('the path of a file', 'file')

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { filePath, matching, section } from '../../../fields.js';
 
 /** Credentials have no fields: they come from the environment. */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, matching, section, text } from '../../../fields.js';
 import { topicName } from '../../stages/spec/port-fields.js';
 import { readMarbles } from './marbles.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { filePath, integer, matching, number, oneOf, pattern, section, text } from '../../../fields.js';
 import {
   ENGINES,

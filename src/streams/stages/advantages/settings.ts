@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer } from '../../../fields.js';
 import { ADVANTAGE_RULES, ownRuleSection } from '../../../operators/index.js';
 import { portsField } from '../spec/port-fields.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, oneOf, rewardWeight, section, text } from '../../../fields.js';
 import { COMBINATIONS } from '../../../operators/gathering/combined-parts.js';
 import { portsField, roleField, topicName } from '../spec/port-fields.js';

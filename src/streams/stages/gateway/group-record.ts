@@ -1,6 +1,6 @@
 /** @file What a gateway keeps of a group and of a vote, in memory and on disk. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { forkStep } from '../../../models/rollouts/recorded-node.js';
 import { type Judgment, judgmentFault } from '../../../operators/index.js';
 import type { PartialRound } from '../../messages/messages.js';

@@ -2,7 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { at } from '../../../at.js';
 import { TributaryError } from '../../../errors.js';
 import { parseJsonOrNull } from '../../../models/files/json-file.js';

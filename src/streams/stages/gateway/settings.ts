@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { namesOf } from '../../../catalog.js';
 import { filePath, integer, number, oneOf, section, text } from '../../../fields.js';
 import { FEEDBACK_RULES } from '../../../operators/index.js';

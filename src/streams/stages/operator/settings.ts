@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { filePath, integer, section } from '../../../fields.js';
 import { roleField, topicName } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';

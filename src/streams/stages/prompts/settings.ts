@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { filePath, integer, number, oneOf, section, text } from '../../../fields.js';
 import { portsField, roleField, topicName } from '../spec/port-fields.js';
 import { defineStage } from '../spec/stage-spec.js';

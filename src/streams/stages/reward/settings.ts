@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, number, section } from '../../../fields.js';
 import { REWARD_SOURCES } from '../../../models/rewards/index.js';
 import { LARGEST_MAGNITUDE } from '../../../operators/records/reward-fault.js';

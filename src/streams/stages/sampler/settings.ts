@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { namesOf } from '../../../catalog.js';
 import { integer, number, oneOf, section, text } from '../../../fields.js';
 import { FORK_PLANS } from '../../../models/rollouts/fork-plans.js';

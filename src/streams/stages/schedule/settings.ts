@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, number, section } from '../../../fields.js';
 import { ownFields, withOwnOptions } from '../../../own-entries.js';
 import { defineStage } from '../spec/stage-spec.js';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, section } from '../../../fields.js';
 import { trainerFields, valueField } from '../../../models/policy/trainer-settings.js';
 import { defineStage } from '../spec/stage-spec.js';

@@ -1,5 +1,5 @@
 /** @file What a study file may say: rows, each a config with its changes, and which rows answer which question. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, matching, section, text } from '../../../fields.js';
 import { CONFIG_VERSION } from '../../config/source/version.js';
 

@@ -1,5 +1,5 @@
 /** @file The figures of one run that the page is made from, as they stand in results.json. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { figureSchema, type MetricsLine } from '../../directory/metrics-line.js';
 import type { PromptSetEvaluation, RoundMetrics } from '../../messages/run-events.js';
 import { networkPasses } from '../config/network-passes.js';

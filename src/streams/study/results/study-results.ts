@@ -1,5 +1,5 @@
 /** @file Everything the page is made from: the finished runs and the failed ones. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Study } from '../config/study.js';
 import { type FailedRun, failedRunSchema, type RunResult, runResultSchema } from './run-result.js';
 

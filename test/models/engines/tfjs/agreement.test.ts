@@ -6,7 +6,7 @@
 
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { createTfjsEngine } from '../../../../src/models/engines/tfjs/engine.js';
 import { SURROGATES, type SurrogateSettings } from '../../../../src/models/objectives/index.js';

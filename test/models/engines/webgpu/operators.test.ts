@@ -1,7 +1,7 @@
 /** @file Which graphs run on WebGPU as a whole: graphs are compiled here, not run. Skipped with a message where SwiftShader is missing. */
 
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
 import { requireHalf } from '../../../../src/models/engines/half-support.js';
 import { encodeGraph } from '../../../../src/models/graph/onnx/encode.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { REWARD_SOURCES } from '../../../../src/models/rewards/index.js';
 
 /** What the config puts beside the fields of a source. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { createHistory } from '../../../../src/operators/advantages/advantage-history.js';
 import { pathNodes } from '../../../../src/operators/advantages/edge-credited-samples.js';
 import {
