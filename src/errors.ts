@@ -68,6 +68,26 @@ export class TributaryError extends Error {
   }
 }
 
+/** What is wrong with a value, in the words of a message. */
+export interface Said {
+  readonly expected: string;
+  readonly got: string;
+  /** A sentence with its full stop or question mark. */
+  readonly nextStep: string;
+}
+
+/** A fault of one setting of a config, whatever found it. `lint` puts it at the line of the setting. */
+export class SettingError extends TributaryError {
+  /** @param setting its path, such as `stages.sampler.buckets[1].width`. */
+  constructor(
+    readonly setting: string,
+    readonly said: Said,
+    code: ErrorCode = 'TRIB_CONFIG',
+  ) {
+    super(code, `${setting}: expected ${said.expected}, got ${said.got}. ${said.nextStep}`);
+  }
+}
+
 /**
  * Turns any error into a fault. What the operating system refuses (a full disk, a missing permission) is a TRIB_FILE wherever
  * it comes up; any other error without a code is a fault of the program.

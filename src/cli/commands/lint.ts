@@ -114,17 +114,20 @@ async function lintWithFiles(
   overrides: readonly string[],
 ): Promise<Linted<ResolvedConfig> & { readonly noisySteps?: number | undefined }> {
   const files: NamedFile[] = [];
-  const fileFault = (file: NamedFile) => void files.push(file);
+  const fileFaults = (file: NamedFile) => {
+    files.push(file);
+    return [];
+  };
   let tried: ReturnType<typeof tryModules> | undefined;
   const tryOnce = (modules: Parameters<typeof tryModules>[0]) => {
     tried ??= tryModules(modules);
     return tried;
   };
-  const { faults, config } = await lintWithModules(text, path, { overrides, fileFault });
+  const { faults, config } = await lintWithModules(text, path, { overrides, fileFaults });
   const found = await findFileFaults(files, config);
   const options = {
     overrides,
-    fileFault: (file: NamedFile) => found.get(writePath(file.path)),
+    fileFaults: (file: NamedFile) => found.get(writePath(file.path)) ?? [],
     tryModules: tryOnce,
   };
   const linted: Linted<ResolvedConfig> =

@@ -1,6 +1,6 @@
 /** @file The numbers that stand for what a UNet takes beside its latents: a mask, a picture to change, a map of depths. */
 
-import { TributaryError } from '../../errors.js';
+import { SettingError } from '../../errors.js';
 import type { PipelineFolder } from './pipeline-folder.js';
 
 /** Kinds of UNets that take so many channels beside the latents. */
@@ -30,8 +30,5 @@ export function fittingChannels(
           `${extraChannels} numbers, because the UNet of ${path} takes ${channels + extraChannels} channels, ${channels} of latents and ${extraChannels} beside them${KINDS.get(extraChannels) ?? ''}`,
           'Set a constant for each, see "Channels beside the latents" in docs/models.md.',
         ];
-  throw new TributaryError(
-    'TRIB_CONFIG',
-    `model.extraChannels: expected ${expected}, got ${got}. ${nextStep}`,
-  );
+  throw new SettingError('model.extraChannels', { expected, got, nextStep });
 }

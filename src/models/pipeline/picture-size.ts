@@ -1,6 +1,6 @@
 /** @file The size of pictures: the model's own, or another one that its network can draw. */
 
-import { TributaryError } from '../../errors.js';
+import { SettingError } from '../../errors.js';
 import { MOST_LATENT } from '../networks/denoiser-family.js';
 import type { PipelineFolder } from './pipeline-folder.js';
 
@@ -43,16 +43,17 @@ export function sizedFolder(folder: PipelineFolder, size: PictureSize, place: st
     if (asked % multiple === 0) return asked / scale;
     const below = Math.floor(asked / multiple) * multiple;
     const fitting = [below, below + multiple].filter((side) => side > 0).join(' or ');
-    const text = `${place}.${name}: expected a multiple of ${multiple}, as ${folder.path} draws, got ${asked}. Use ${fitting}.`;
-    throw new TributaryError('TRIB_CONFIG', text);
+    const expected = `a multiple of ${multiple}, as ${folder.path} draws`;
+    throw new SettingError(`${place}.${name}`, { expected, got: `${asked}`, nextStep: `Use ${fitting}.` });
   };
   const sampleSize = [latentSide('height', ownHeight), latentSide('width', ownWidth)] as const;
   const [rows, columns] = sampleSize;
   const { channels } = denoiser.config;
   if (channels * rows * columns > MOST_LATENT) {
     const most = Math.floor(Math.sqrt(MOST_LATENT / channels)) * scale;
-    const text = `${place}: expected pictures with latents of at most ${MOST_LATENT} numbers, such as ${most} x ${most}, got width ${columns * scale} and height ${rows * scale}. Use smaller ones.`;
-    throw new TributaryError('TRIB_CONFIG', text);
+    const expected = `pictures with latents of at most ${MOST_LATENT} numbers, such as ${most} x ${most}`;
+    const got = `width ${columns * scale} and height ${rows * scale}`;
+    throw new SettingError(place, { expected, got, nextStep: 'Use smaller ones.' });
   }
   return { ...folder, denoiser: { ...denoiser, config: { ...denoiser.config, sampleSize } } };
 }

@@ -29,7 +29,7 @@ export interface TextEncoder {
 }
 
 /** Tensors that are not used: of old CLIP files, of a projection that is not built, and of a whole CLIP's other half. */
-const UNUSED = /position_ids$|^(text_projection\.|visual_projection\.|vision_model\.|logit_scale$)/;
+export const UNUSED = /position_ids$|^(text_projection\.|visual_projection\.|vision_model\.|logit_scale$)/;
 
 /**
  * Opens a text encoder with changed weights, and with the adapter that `lora` trains in it.

@@ -92,8 +92,30 @@ export function adapterParameters(
   adapters: readonly Adapter[],
   where: string,
 ): NamedArrays {
+  requireSizes(stored, adapters, where);
+  const found = byLayer(stored);
+  return Object.fromEntries(
+    adapters.flatMap(({ layer, inputA, inputB, kernel }) => {
+      const { loraA, loraB, rank } = found.get(layer) as LoraLayer;
+      return [
+        [inputA, kernel ? loraA : transpose(loraA, rank, loraA.length / rank)],
+        [inputB, kernel ? loraB : transpose(loraB, loraB.length / rank, rank)],
+      ];
+    }),
+  );
+}
+
+const byLayer = (stored: FileAdapter['stored']) =>
+  new Map(stored.map((layer) => [withoutComponent(layer.key), layer]));
+
+/** Checks that a file has the layers of a network in their sizes. Errors: as `adapterParameters`. */
+export function requireSizes(
+  stored: FileAdapter['stored'],
+  adapters: readonly Adapter[],
+  where: string,
+): void {
   requireTrained(stored, adapters, where);
-  const found = new Map(stored.map((layer) => [withoutComponent(layer.key), layer]));
+  const found = byLayer(stored);
   const faults = adapters.flatMap((adapter) => {
     const layer = found.get(adapter.layer);
     if (!layer) return [`${adapter.layer} (none)`];
@@ -108,15 +130,6 @@ export function adapterParameters(
       `${where}: expected A and B in the sizes of the model's layers, got others for ${faults.slice(0, 6).join(', ')}${more}. The adapter was made for another base: use it with that one.`,
     );
   }
-  return Object.fromEntries(
-    adapters.flatMap(({ layer, inputA, inputB, kernel }) => {
-      const { loraA, loraB, rank } = found.get(layer) as LoraLayer;
-      return [
-        [inputA, kernel ? loraA : transpose(loraA, rank, loraA.length / rank)],
-        [inputB, kernel ? loraB : transpose(loraB, loraB.length / rank, rank)],
-      ];
-    }),
-  );
 }
 
 /** Whether A and B have the features and the window of a layer. A matrix has a window of 1 x 1. */

@@ -37,8 +37,8 @@ export interface LintOptions {
   readonly isPlaced?: boolean;
   /** Reads the file that `extends` names. */
   readonly readText?: (path: string) => string;
-  /** Says what is wrong with a file that the config names, by its place; hears of each. Default: nothing, none is opened. */
-  readonly fileFault?: (file: NamedFile) => Omit<FaultDetail, 'path'> | undefined;
+  /** Says what is wrong with a file that the config names, or with what it says of it; hears of each. Default: nothing, none is opened. */
+  readonly fileFaults?: (file: NamedFile) => readonly FaultDetail[];
   /** Leading sampler steps that draw noise under the scheduler of the config's model: see `readNoisySteps`. */
   readonly noisySteps?: number | undefined;
   /** The users' modules that it names, loaded. Without them nothing is checked that depends on them. */
@@ -67,7 +67,7 @@ export interface LintedTopology extends Linted<ResolvedConfig> {
  */
 export function lintTopology(text: string, path: string, options: LintOptions = {}): LintedTopology {
   const {
-    fileFault,
+    fileFaults,
     overrides = [],
     overridesFile,
     isPlaced,
@@ -89,10 +89,7 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
       // What is wrong with a module that was to be loaded is known better than that its file is missing.
       const loaded = options.modules ? modules.map(({ path: place }) => [...place, 'module'].join()) : [];
       const files = namedFiles(topologySchema, value).filter((file) => !loaded.includes(file.path.join()));
-      const ofFiles = files.flatMap((file) => {
-        const fault = isPackageName(file.name) ? undefined : fileFault?.(file);
-        return fault ? [{ ...fault, path: file.path }] : [];
-      });
+      const ofFiles = files.flatMap((file) => (isPackageName(file.name) ? [] : (fileFaults?.(file) ?? [])));
       const isKnown = ({ path: place }: FaultDetail) =>
         [...faults, ...ofFiles].some((fault) => overlap(fault.path, place));
       return [

@@ -172,7 +172,7 @@ describe('tributary lint, with the files that a config names', () => {
       `two.safetensors: expected rank 4 and alpha 4 as model.lora says, got rank 2 and alpha 2. Set model.lora to rank 2 and alpha 2."`,
     );
     expect(stderr).toContain(
-      'got "stages.sampler.negativePrompt: prompt "a blury circle" word 2: expected a word',
+      'error: --set stages.sampler.negativePrompt=a blury circle stages.sampler.negativePrompt: expected what the model can read, got "prompt "a blury circle" word 2: expected a word',
     );
   });
 

@@ -90,7 +90,9 @@ it('should be refused by lint where the text encoder is a graph in ONNX form', a
   });
   const file = { path: ['model', 'pipeline'], name: config.model.pipeline, leadsTo: 'either' } as const;
   const faults = await findFileFaults([file], config);
-  expect(faults.get('model.pipeline')?.got).toContain(
+  const [fault] = faults.get('model.pipeline') ?? [];
+  expect(fault?.path).toEqual(['model', 'lora', 'textEncoder']);
+  expect(fault?.got).toContain(
     'text_encoder/model.onnx: expected a CLIP text encoder in safetensors, which model.lora.textEncoder can adapt, got a graph in ONNX form.',
   );
 });

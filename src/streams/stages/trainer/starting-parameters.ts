@@ -1,11 +1,11 @@
 import { TributaryError } from '../../../errors.js';
 import { isOfTextEncoder } from '../../../models/adapters/component-names.js';
 import { someOf } from '../../../models/adapters/lora-layer.js';
-import type { LoraSettings } from '../../../models/graph/weights/lora.js';
+import type { Adapter, LoraSettings } from '../../../models/graph/weights/lora.js';
 import { policyFeeds } from '../../../models/graph/weights/policy-feeds.js';
 import type { PolicyInputs } from '../../../models/graph/weights/policy-network.js';
 import type { NamedArrays } from '../../../models/optimizers/adamw.js';
-import { requireTrained } from '../../../models/policy/adapter-parameters.js';
+import { requireSizes, requireTrained } from '../../../models/policy/adapter-parameters.js';
 import { policyParameters } from '../../../models/policy/policy-file.js';
 import { type ReadPolicy, readPolicy } from '../../directory/read-adapter.js';
 
@@ -37,7 +37,11 @@ export async function startingParameters(
 }
 
 /** Checks that the file holds what the run trains: the same layers, then the same rank and alpha. */
-function requireFit(policy: ReadPolicy, { adapters }: PolicyInputs, lora: LoraSettings | null): void {
+function requireFit(
+  policy: ReadPolicy,
+  { adapters }: Pick<PolicyInputs, 'adapters'>,
+  lora: LoraSettings | null,
+): void {
   const { path, adapter } = policy;
   requireKind(policy, lora);
   if (adapter === null || lora === null) return;
@@ -85,11 +89,22 @@ function requireScale({ path, adapter }: ReadPolicy, lora: LoraSettings | null):
 }
 
 /**
- * Checks that a run can start from a policy file, as far as can be told without its network. Errors: as
+ * Checks that a run can start from a policy file, as far as can be told without the weights of its network. Errors: as
  * `startingParameters`.
+ *
+ * @param adapters what the run adapts; null where that is not known.
  */
-export async function requireStart(place: string, lora: LoraSettings | null): Promise<void> {
+export async function requireStart(
+  place: string,
+  lora: LoraSettings | null,
+  adapters: readonly Adapter[] | null,
+): Promise<void> {
   const policy = await readPolicy(place);
+  if (adapters) {
+    requireFit(policy, { adapters }, lora);
+    if (policy.adapter) requireSizes(policy.adapter.stored, adapters, policy.path);
+    return;
+  }
   requireKind(policy, lora);
   if (policy.adapter && lora?.textEncoder === undefined)
     requireTrained(policy.adapter.stored, [], policy.path);
