@@ -17,6 +17,7 @@ import { type Conditioning, createConditioning } from './conditioning.js';
 import type { EmbeddingPlace } from './embeddings/embedding-file.js';
 import { withEmbeddings } from './embeddings/fitting-embeddings.js';
 import { fittingChannels } from './extra-channels.js';
+import { requireFinite } from './finite-numbers.js';
 import { openImageDecoder } from './image-decoder.js';
 import { ownSize, type PictureSize, sizedFolder } from './picture-size.js';
 import { type PipelineFolder, readPipelineFolder } from './pipeline-folder.js';
@@ -55,7 +56,7 @@ export interface Pipeline {
   readonly conditioning: Conditioning;
   /** Whether the network runs without the prompt too under this scale; not if it takes the scale as an input (LCM). */
   usesGuidance(guidanceScale: number): boolean;
-  /** Turns final latents [B, C, H, W] into pictures [B, 3, H', W'] in [-1, 1]. */
+  /** Turns final latents [B, C, H, W] into pictures [B, 3, H', W'] in [-1, 1]. Errors: as `requireFinite`. */
   decode(latents: Float32Array, batchSize: number): Promise<Float32Array>;
   /** The same model for pictures of another size, with the same text encoders; `place` as in `sizedFolder`. */
   resized(size: PictureSize, place: string): Promise<Pipeline>;
@@ -141,7 +142,9 @@ export async function openPipeline(
         return [at(shape, 1), at(shape, 2), at(shape, 3)];
       },
       async decode(latents, batchSize) {
+        requireFinite(latents, 'latents', folder.denoiser.modelPath);
         const images = decoder ? (await decoder.decode(latents, batchSize)).data : latents;
+        if (folder.vaeDecoder) requireFinite(images, 'pictures', folder.vaeDecoder.modelPath);
         return images.map((value) => Math.min(1, Math.max(-1, value)));
       },
       resized: async (other, place) => {

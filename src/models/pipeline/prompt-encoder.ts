@@ -7,6 +7,7 @@ import { adapterFeeds } from '../graph/weights/policy-feeds.js';
 import type { ComponentChanges } from '../graph/weights/weight-change.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
 import { float32Data, type Tensor } from '../tensor.js';
+import { requireFinite } from './finite-numbers.js';
 import type { PipelineFolder } from './pipeline-folder.js';
 import { openTextEncoder, type TextEncoder, tokenIds } from './text-encoder.js';
 import type { Tokenizer } from './tokenizers/tokenizer-contract.js';
@@ -20,7 +21,7 @@ export interface PromptEncoder {
   readonly rowSize: number;
   /** The adapters that `usePolicy` feeds; none where the encoders are frozen. */
   readonly adapters: readonly Adapter[];
-  /** Returns a row; the empty prompt is the unconditional one. */
+  /** Returns a row; the empty prompt is the unconditional one. Errors: as `requireFinite`. */
   embed(prompt: string): Promise<Float32Array>;
   /** The parameters of all later rows. Errors: as `adapterFeeds`. */
   usePolicy(parameters: NamedArrays): Promise<void>;
@@ -67,12 +68,16 @@ export async function openPromptEncoder(
       const fits = isLast ? column + part === width : column + part < width;
       if (!fits || float32Data(states, name).length !== tokens * part)
         throw unfit(path, name, [1, tokens, width - column], states);
+      requireFinite(float32Data(states, name), 'embeddings', path);
       for (let token = 0; token < tokens; token++) {
         const features = float32Data(states, name).subarray(token * part, (token + 1) * part);
         row.set(features, token * width + column);
       }
       column += part;
-      if (isLast && pooledWidth !== null) row.set(pooledOf(outputs, path, pooledWidth), tokens * width);
+      if (!isLast || pooledWidth === null) continue;
+      const pooled = pooledOf(outputs, path, pooledWidth);
+      requireFinite(pooled, 'embeddings', path);
+      row.set(pooled, tokens * width);
     }
     return row;
   }

@@ -46,8 +46,7 @@ export async function drawPrompts(
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
   const request = { prompts, columns: SAMPLE_COLUMNS, scale: SCALE };
-  const { png } = await sampler.withPolicy(policy, (call) => call.sampleGrid(request, { signal }));
-  return png;
+  return sampler.withPolicy(policy, (call) => call.sampleGrid(request, { signal }));
 }
 
 function evenly(prompts: readonly ListedPrompt[], count: number): GridPrompt[] {

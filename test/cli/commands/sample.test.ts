@@ -40,7 +40,7 @@ describe('sample', () => {
     const { code, stderr } = await callCli(['sample', '--pipeline', folder, ...words]);
     expect(code).toBe(1);
     expect(stderr).toContain(
-      `${folder}: expected pictures of finite numbers, got 1 of 1 with NaN or Infinity.`,
+      `${path}: expected latents of finite numbers from the network that denoises, got NaN. Look`,
     );
     await expect(readFile(out)).rejects.toThrow('ENOENT');
   });

@@ -69,12 +69,10 @@ async function drawn() {
     places: [{ path: weights(), strength: 1 }],
     ignoresTextEncoder: false,
   });
-  const draw = async (parameters = baseParameters) => {
-    const { png } = await withPolicy({ version: 0, parameters }, (call) =>
+  const draw = (parameters = baseParameters) =>
+    withPolicy({ version: 0, parameters }, (call) =>
       call.sampleGrid({ prompts: [{ prompt: PROMPT }], columns: 1, scale: 1 }),
     );
-    return png;
-  };
   const pictures = { tuned: await draw(fileParameters ?? {}), base: await draw() };
   await close();
   return pictures;

@@ -59,12 +59,6 @@ export interface MeasuredPictures {
   readonly statistics: readonly PictureStatistics[];
 }
 
-export interface PictureGrid {
-  readonly png: Uint8Array;
-  /** Pictures with a number that is not finite, which is drawn as black. */
-  readonly numBroken: number;
-}
-
 export interface SamplerService {
   open(settings: SamplerThreadSettings): Promise<OpenedSampler>;
   usePolicy(parameters: NamedArrays): Promise<void>;
@@ -87,7 +81,7 @@ export interface SamplerService {
   sampleGrid(
     request: { readonly prompts: readonly GridPrompt[]; readonly columns: number; readonly scale: number },
     signal: AbortSignal,
-  ): Promise<PictureGrid>;
+  ): Promise<Uint8Array>;
   /** Pictures of trees that were rolled out, here or elsewhere. */
   paintTrees(request: TreesRequest): Promise<PaintedTrees>;
   /** One independent picture for every request, from the evaluation seed. */
@@ -206,8 +200,7 @@ const service: SamplerService = {
     );
     const [, height, width] = opened.value().evaluationShape;
     const pictures = await samplePictures(requests, signal);
-    const png = encodePng(imageGrid(pictures, columns, { height, width, scale, gap: SAMPLE_GAP }));
-    return { png, numBroken: pictures.filter((picture) => !picture.every(Number.isFinite)).length };
+    return encodePng(imageGrid(pictures, columns, { height, width, scale, gap: SAMPLE_GAP }));
   },
 };
 
