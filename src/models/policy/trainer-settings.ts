@@ -156,7 +156,7 @@ export const trainerFields = {
   reference: oneOf(['base', 'start'])
     .optional()
     .describe(
-      'What a KL, or a surrogate that compares with the pretrained model, takes for it: the `base` model, which is the default, or the adapter that the run started from (`model.startFrom`), as after supervised fine-tuning. Without `startFrom` they are the same.',
+      'What a KL, or a surrogate that compares with the pretrained model, takes for it: the `base` model, which is the default, or the adapter that the run started from (`model.startFrom`), as after supervised fine-tuning. `start` needs `startFrom`.',
     ),
   adamBeta1: decay("Decay of AdamW's mean of gradients.").default(0.9),
   adamBeta2: decay("Decay of AdamW's mean of squared gradients.").default(0.999),

@@ -24,6 +24,16 @@ const textsAreAdapted: ConfigRule = ({ model }) => {
   return [contradiction(['model', 'lora', 'textEncoder'], said, [['model', 'train']])];
 };
 
+/** Who compares with the start means an adapter; without one the base would take its place without a word. */
+const referenceIsThere: ConfigRule = (config) => {
+  const trainer = findStage(config, 'trainer');
+  if (trainer?.reference !== 'start' || config.model.startFrom !== undefined) return [];
+  const expected = 'base without model.startFrom, as the run starts from the base model';
+  const nextStep = 'Name the adapter that it starts from in model.startFrom, or leave the reference out.';
+  const path = ['stages', trainer.name, 'reference'];
+  return [contradiction(path, { expected, got: trainer.reference, nextStep }, [['model', 'startFrom']])];
+};
+
 /** Recomputation is part of this program's backward graph; a tape keeps everything anyway. */
 const checkpointingHasABackwardGraph: ConfigRule = (config) => {
   const trainer = findStage(config, 'trainer');
@@ -64,5 +74,6 @@ export const TRAINER_RULES: readonly ConfigRule[] = [
   tfjsIsSingle,
   loraPlusHasAnAdapter,
   textsAreAdapted,
+  referenceIsThere,
   checkpointingHasABackwardGraph,
 ];

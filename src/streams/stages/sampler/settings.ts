@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { namesOf } from '../../../catalog.js';
-import { integer, number, oneOf, section, text } from '../../../fields.js';
+import { integer, number, oneOf, section } from '../../../fields.js';
 import { FORK_PLANS } from '../../../models/rollouts/fork-plans.js';
 import { ownFields, withOwnOptions } from '../../../own-entries.js';
 import { LONGEST_PROMPT } from '../../messages/prompts.js';
@@ -61,11 +61,13 @@ export const samplerStage = defineStage({
       .describe(
         'Sizes of the pictures in place of one `width` and `height`. Each group is given one, drawn by its index and the seed, or that which its prompt asks for (docs/prompts.md). Each size has graphs of its own in sampler and trainer. Evaluations draw the first, unless they have a size.',
       ),
-    negativePrompt: text('a text')
+    negativePrompt: z
+      .string({ error: 'a text' })
+      .trim()
       .max(LONGEST_PROMPT, { error: `a text of at most ${LONGEST_PROMPT} characters` })
       .optional()
       .describe(
-        'What guidance leads away from, in place of the empty prompt, in sampling, training and evaluation: `negative_prompt` of diffusers. A prompt may have its own (docs/prompts.md). Without guidance it has no effect.',
+        'What guidance leads away from, in place of the empty prompt, in sampling, training and evaluation: `negative_prompt` of diffusers. A prompt may have its own (docs/prompts.md). Empty: none, as by default. Without guidance it has no effect.',
       ),
     eta: number({ from: '(0', to: '2]' })
       .default(1)

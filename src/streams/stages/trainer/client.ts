@@ -18,7 +18,6 @@ function trainerSettings(config: ResolvedConfig): TrainerSettings {
     seed: config.seed,
     lora: loraOf(config),
     guidanceScale,
-    reference: config.model.startFrom === undefined ? 'base' : stageOf(config, 'trainer').reference,
     measureKl: config.guards.klToPretrained.action !== 'off',
     sampling: { numInferenceSteps, eta, stochasticSteps, sde, logProb },
     precision: config.model.precision,

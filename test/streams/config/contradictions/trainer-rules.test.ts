@@ -32,6 +32,15 @@ describe('TRAINER_RULES', () => {
       ],
     ],
     [
+      'a start to compare with that is not there',
+      '',
+      '',
+      { trainer: 'reference: start' },
+      [
+        'a.yaml:9:40 stages.trainer.reference: expected base without model.startFrom, as the run starts from the base model, got start. Name the adapter that it starts from in model.startFrom, or leave the reference out.',
+      ],
+    ],
+    [
       'blocks that a tape would keep anyway',
       '',
       'trainer: tfjs',
@@ -47,6 +56,8 @@ describe('TRAINER_RULES', () => {
   it.each<[about: string, model: string, engine: string, settings: StageSettings]>([
     ['rates of A and B of an adapter', 'train: adapter', '', { trainer: 'loraPlusRatio: 16' }],
     ['all weights at one rate', 'train: full', '', { trainer: 'loraPlusRatio: 1' }],
+    ['a start to compare with', 'startFrom: a.safetensors', '', { trainer: 'reference: start' }],
+    ['no negative prompt, by its name', '', '', { sampler: "negativePrompt: ''" }],
     ['blocks on onnxruntime, whatever samples', '', 'sampler: tfjs', BLOCKS],
     ['blocks in the backward graph on tfjs', '', 'trainer: tfjs, tfjs: { gradients: graph }', BLOCKS],
   ])('should accept %s', (_, model, engine, settings) => {
