@@ -1,6 +1,5 @@
 /** @file What the UNet of a one-file checkpoint predicts, and for which size: the file says so at best in passing. */
 import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
 import { TributaryError } from '../../errors.js';
 import { floatValues } from '../files/safetensors.js';
 import type { SafetensorsFile } from '../files/safetensors-file.js';
@@ -56,7 +55,7 @@ async function predictionBeside(path: string): Promise<Prediction | null> {
   const beside = path.replace(/\.safetensors$/i, '.yaml');
   const text = beside === path ? null : await readFile(beside, 'utf8').catch(() => null);
   if (text === null) return null;
-  const params = valueAt(contentOf(beside, text), ['model', 'params']);
+  const params = valueAt(await contentOf(beside, text), ['model', 'params']);
   const kind = valueAt(params, ['parameterization']);
   const scaling = JSON.stringify(valueAt(params, ['denoiser_config']) ?? null);
   if (kind === 'v' || /VScaling/.test(scaling)) return 'v_prediction';
@@ -65,7 +64,9 @@ async function predictionBeside(path: string): Promise<Prediction | null> {
   throw new TributaryError('TRIB_MODEL', fault);
 }
 
-function contentOf(path: string, text: string): unknown {
+async function contentOf(path: string, text: string): Promise<unknown> {
+  // Every thread that opens a pipeline starts with this module, and hardly one meets such a file.
+  const { parse } = await import('yaml');
   try {
     return parse(text);
   } catch (cause) {

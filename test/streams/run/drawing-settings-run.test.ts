@@ -1,12 +1,14 @@
 /** @file A run whose pictures are not those of the model's defaults, and whose policies are compared with where it started. */
 
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { expect, it } from 'vitest';
 import { readPngSize } from '../../fixtures/png-size.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { TINY_PROMPTS } from '../../fixtures/tiny-pipeline.js';
-import { adapterOf, eventsOf, runTiny, tinyConfig, UNGUARDED } from '../../fixtures/tiny-run.js';
+import { adapterOf, eventsOf, isRound, runTiny, tinyConfig, UNGUARDED } from '../../fixtures/tiny-run.js';
+import { snapshot } from '../../fixtures/undisturbed-tiny.js';
 
 const SETTINGS = [
   ...UNGUARDED,
@@ -40,8 +42,11 @@ it('should train at several sizes and evaluate at another, from an adapter as re
   }));
   await writeFile(prompts, lines.map((line) => JSON.stringify(line)).join('\n'));
   const config = await tinyConfig(folder, { overrides: [...SETTINGS, `stages.prompts.train=${prompts}`] });
-  const [stopped, whole] = [join(folder, 'stopped'), join(folder, 'whole')];
-  const ended = await runTiny({ config, path: whole });
+  const [crashed, whole] = [join(folder, 'crashed'), join(folder, 'whole')];
+  const ended = await runTiny({
+    ...{ config, path: whole },
+    onEvent: (event) => isRound(1)(event) && !existsSync(crashed) && snapshot(whole, crashed),
+  });
   expect(ended.error).toBeUndefined();
   // Eight columns of pictures three times as large, two pixels apart.
   const samples = await readFile(join(whole, 'samples', 'round-0002.png'));
@@ -51,15 +56,10 @@ it('should train at several sizes and evaluate at another, from an adapter as re
   expect(round?.maxRatioDeviation).toBeLessThan(1e-4);
   expect(later?.klToPretrained).toBeGreaterThan(0);
 
-  const stop = new AbortController();
-  await runTiny({
-    ...{ config, path: stopped, signal: stop.signal },
-    onEvent: (event) => event.kind === 'checkpoint' && stop.abort(),
-  });
-  expect((await runTiny({ config, path: stopped, resume: true })).error).toBeUndefined();
-  expect(await adapterOf(stopped)).toEqual(await adapterOf(whole));
+  expect((await runTiny({ config, path: crashed, resume: true })).error).toBeUndefined();
+  expect(await adapterOf(crashed)).toEqual(await adapterOf(whole));
   // What is shipped is the average, not what the run would go on from.
-  const checkpoint = join(stopped, 'checkpoints', '2');
-  expect(await adapterOf(stopped)).toEqual(await readFile(join(checkpoint, 'ema.safetensors')));
-  expect(await adapterOf(stopped)).not.toEqual(await adapterOf(checkpoint));
+  const checkpoint = join(crashed, 'checkpoints', '2');
+  expect(await adapterOf(crashed)).toEqual(await readFile(join(checkpoint, 'ema.safetensors')));
+  expect(await adapterOf(crashed)).not.toEqual(await adapterOf(checkpoint));
 });

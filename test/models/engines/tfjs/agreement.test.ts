@@ -4,7 +4,9 @@
  * over the presets' graphs (test/streams/run/tfjs-presets-run.test.ts); here it is networks.
  */
 
-import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import * as z from 'zod';
 import type { Engine } from '../../../../src/models/engines/contract/engine.js';
@@ -22,12 +24,14 @@ import type { OpenTiny } from '../../../fixtures/open-tiny.js';
 import { sharedEngine, withSharedAnalysis } from '../../../fixtures/shared-engine.js';
 import { RUNS_ALL } from '../../../fixtures/test-all.js';
 import { RUN_BACKEND } from '../../../fixtures/tfjs-backends.js';
+import { writeTinyPipeline } from '../../../fixtures/tiny-pipeline.js';
 
 /** Two derivations on the same kernels. */
 const SAME_KERNELS = 1e-5;
 
+/** Without a folder, a tiny one of the same layers is written. */
 const FOLDERS = [
-  ['the shapes model', 'models/shapes'],
+  ['the shapes model', RUNS_ALL ? 'models/shapes' : undefined],
   ...['sd1', 'sd2', 'sdxl'].map((name) => [name, `test/fixtures/stable-diffusion/${name}`] as const),
 ] as const;
 
@@ -56,47 +60,47 @@ afterAll(async () => {
   await Promise.all([tape, graph, onnxRuntime].map((engine) => engine.close()));
 });
 
-describe.each(FOLDERS.filter(([, folder]) => existsSync(folder)))(
-  'gradients of both engines: %s',
-  (name, folder) => {
-    let pipeline: Pipeline;
-    const on = (engine: Engine): OpenTiny => ({ engine, pipeline, close: async () => undefined });
-    const sampled = new Map<string, Promise<Sampled>>();
-    const sampledFor = (surrogate: SurrogateSettings) => {
-      const known = sampled.get(surrogate.type) ?? sampleFor(on(onnxRuntime), { surrogate });
-      sampled.set(surrogate.type, known);
-      return known;
-    };
-    const compared = SETTINGS.filter(
-      ({ type }) => (RUNS_ALL && name === WHERE_ALL) || FEW[name]?.includes(type),
-    );
+describe.each(FOLDERS)('gradients of both engines: %s', (name, folder) => {
+  let pipeline: Pipeline;
+  const on = (engine: Engine): OpenTiny => ({ engine, pipeline, close: async () => undefined });
+  const sampled = new Map<string, Promise<Sampled>>();
+  const sampledFor = (surrogate: SurrogateSettings) => {
+    const known = sampled.get(surrogate.type) ?? sampleFor(on(onnxRuntime), { surrogate });
+    sampled.set(surrogate.type, known);
+    return known;
+  };
+  const compared = SETTINGS.filter(
+    ({ type }) => (RUNS_ALL && name === WHERE_ALL) || FEW[name]?.includes(type),
+  );
 
-    beforeAll(async () => {
-      pipeline = await openPipeline(onnxRuntime, folder);
-    });
+  beforeAll(async () => {
+    const own = await mkdtemp(join(tmpdir(), 'tributary-agreement-'));
+    if (folder === undefined) await writeTinyPipeline(own);
+    pipeline = await openPipeline(onnxRuntime, folder ?? own);
+    return () => rm(own, { recursive: true, force: true });
+  });
 
-    const onTape = new Map<string, ReturnType<typeof gradientsOf>>();
-    const onTapeFor = async (surrogate: SurrogateSettings) => {
-      const known = onTape.get(surrogate.type) ?? gradientsOn(tape, surrogate);
-      onTape.set(surrogate.type, known);
-      return known;
-    };
-    const gradientsOn = async (engine: Engine, surrogate: SurrogateSettings) =>
-      gradientsOf(on(engine), await sampledFor(surrogate), { surrogate });
+  const onTape = new Map<string, ReturnType<typeof gradientsOf>>();
+  const onTapeFor = async (surrogate: SurrogateSettings) => {
+    const known = onTape.get(surrogate.type) ?? gradientsOn(tape, surrogate);
+    onTape.set(surrogate.type, known);
+    return known;
+  };
+  const gradientsOn = async (engine: Engine, surrogate: SurrogateSettings) =>
+    gradientsOf(on(engine), await sampledFor(surrogate), { surrogate });
 
-    it.each(compared.map((surrogate) => [surrogate.type, surrogate] as const))(
-      'should be the same for every LoRA parameter, and the loss: %s',
-      async (_, surrogate) => {
-        expectClose(await onTapeFor(surrogate), await gradientsOn(onnxRuntime, surrogate));
-      },
-    );
+  it.each(compared.map((surrogate) => [surrogate.type, surrogate] as const))(
+    'should be the same for every LoRA parameter, and the loss: %s',
+    async (_, surrogate) => {
+      expectClose(await onTapeFor(surrogate), await gradientsOn(onnxRuntime, surrogate));
+    },
+  );
 
-    it.runIf(RUNS_ALL || ON_SAME_KERNELS.includes(name))(
-      'should be the same by the backward graph on the same kernels',
-      async () => {
-        const surrogate = SETTINGS.find(({ type }) => type === 'diffusion-nft') as SurrogateSettings;
-        expectClose(await onTapeFor(surrogate), await gradientsOn(graph, surrogate), SAME_KERNELS);
-      },
-    );
-  },
-);
+  it.runIf(RUNS_ALL || ON_SAME_KERNELS.includes(name))(
+    'should be the same by the backward graph on the same kernels',
+    async () => {
+      const surrogate = SETTINGS.find(({ type }) => type === 'diffusion-nft') as SurrogateSettings;
+      expectClose(await onTapeFor(surrogate), await gradientsOn(graph, surrogate), SAME_KERNELS);
+    },
+  );
+});
