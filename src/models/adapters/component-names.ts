@@ -4,8 +4,8 @@
 export interface DenoiserNames {
   /** The pipeline's component: its folder, its key in `model_index.json`, and the first part of an adapter's keys. */
   readonly component: string;
-  /** Prefix of its modules in kohya's trainers. */
-  readonly kohyaPrefix: string;
+  /** Prefix of its modules in kohya's trainers; null where these have other names of modules, which are not read. */
+  readonly kohyaPrefix: string | null;
   /** Names of modules that contain an underscore, which in kohya's names also stands for a dot. */
   readonly underscoredNames: readonly string[];
   /** The first modules of its paths. */
@@ -27,14 +27,11 @@ export const UNET_NAMES = {
   ],
 } as const satisfies DenoiserNames;
 
-/** SD3Transformer2DModel. kohya's own trainer for SD 3 has other names of modules; this prefix is OneTrainer's. */
+/** SD3Transformer2DModel. */
 export const SD3_NAMES = {
   component: 'transformer',
-  kohyaPrefix: 'lora_transformer',
-  underscoredNames: [
-    ...['pos_embed', 'time_text_embed', 'timestep_embedder', 'text_embedder', 'context_embedder', 'norm_out'],
-    ...['add_q_proj', 'to_add_out', 'norm1_context', 'ff_context'],
-  ],
+  kohyaPrefix: null,
+  underscoredNames: [],
   topModules: [
     ...['transformer_blocks', 'pos_embed', 'time_text_embed', 'context_embedder', 'norm_out', 'proj_out'],
   ],

@@ -9,7 +9,9 @@ import { UNDERSCORED_SGM_NAMES } from './sgm-names.js';
 
 /** Components of a pipeline by kohya's prefix. `lora_te` is the only text encoder, `lora_te1` the first of two. */
 export const KOHYA_COMPONENTS: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(DENOISER_NAMES.map(({ kohyaPrefix, component }) => [kohyaPrefix, component])),
+  ...Object.fromEntries(
+    DENOISER_NAMES.flatMap(({ kohyaPrefix, component }) => (kohyaPrefix ? [[kohyaPrefix, component]] : [])),
+  ),
   lora_te: 'text_encoder',
   lora_te1: 'text_encoder',
   lora_te2: 'text_encoder_2',

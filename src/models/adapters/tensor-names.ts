@@ -1,5 +1,5 @@
 /** @file Parses the names of an adapter's tensors, in every style in use. */
-import { isOfDenoiser, UNET_NAMES, withoutComponent } from './component-names.js';
+import { isOfDenoiser, SD3_NAMES, UNET_NAMES, withoutComponent } from './component-names.js';
 import { fromKohya, KOHYA_COMPONENTS } from './kohya.js';
 import { fromSgm, UNDERSCORED_SGM_NAMES } from './sgm-names.js';
 
@@ -33,13 +33,14 @@ const ENDINGS: readonly (readonly [RegExp, Part])[] = [
   // Only where the module is one word, as in kohya's style: elsewhere this is any weight.
   [/(?<=^(?:lora|lycoris)_\w+)\.weight$/, 'ia3'],
 ];
-const BARE_PEFT = /^(?:unet\.)?base_model\.model\./;
+const BARE_PEFT = /^(?:(?:unet|transformer)\.)?base_model\.model\./;
 /** Layers of attention in diffusers before 0.22: `...attn1.processor.to_q_lora.down.weight`; of CLIP, `...self_attn.to_q_lora`. */
 const PROCESSOR = /^(.+?)(\.processor|\.self_attn)\.to_(q|k|v|out)_lora\.(down|up)\.weight$/;
 
 /**
  * Parses a tensor's name; undefined if it is none of these:
- * - diffusers and PEFT: `unet.<module>.lora_A.weight`, `lora_B`; in a bare PEFT model, `base_model.model.<module>...`
+ * - diffusers and PEFT: `unet.<module>.lora_A.weight`, `lora_B`; in a bare PEFT model, `base_model.model.<module>...`;
+ *   for SD 3 `transformer.<module>...`
  * - kohya: `lora_unet_<module>.lora_down.weight`, `.lora_up.weight`, `.alpha`; with SGM's names of modules for SDXL
  * - OneTrainer: `unet.<SGM's module>...`, `lora_unet.<module>...`, `clip_l.<module>...`
  * - diffusers before PEFT: `unet.<module>.lora.down.weight`, and its attention processors
@@ -79,6 +80,9 @@ const PREFIXES: readonly (readonly [RegExp, string])[] = [
     ([prefix, component]) => [new RegExp(`^${prefix}\\.`), component] as const,
   ),
 ];
+/** Modules at the top of the transformer of SD 3. */
+const TOP_OF_SD3 = `(?:${SD3_NAMES.topModules.join('|')})\\.`;
+const OF_SD3 = new RegExp(`^(?:${SD3_NAMES.component}\\.)?${TOP_OF_SD3}`);
 /** Modules at the top of a UNet. */
 const TOP = new RegExp(`^(?:${[...UNET_NAMES.topModules, ...UNDERSCORED_SGM_NAMES, 'out'].join('|')})\\.`);
 
@@ -90,6 +94,7 @@ function keyOf(module: string): string | undefined {
   const path = module.replace(BARE_PEFT, '');
   const [prefix, component] = PREFIXES.find(([pattern]) => pattern.test(path)) ?? [];
   if (prefix !== undefined) return inDiffusers(path.replace(prefix, `${component}.`));
+  if (OF_SD3.test(`${path}.`)) return `${SD3_NAMES.component}.${withoutComponent(path)}`;
   if (/^text_encoder(_2)?\../.test(path) || isOfDenoiser(path)) return inDiffusers(path);
   return TOP.test(`${path}.`) || BARE_PEFT.test(module)
     ? inDiffusers(`${UNET_NAMES.component}.${path}`)
@@ -107,9 +112,9 @@ export function foreignKind(name: string): string | undefined {
   return FOREIGN.find(([pattern]) => pattern.test(name))?.[1];
 }
 
-/** Layers of models that are not UNets, whatever the style. */
+/** Layers of models that are none of the denoisers here, whatever the style. */
 const OF_OTHERS =
-  /^transformer\.|^lora_transformer|(?:^|[._])(?:double|single|joint)_(?:transformer_)?blocks[._]|^(?:lora_unet_|lycoris_|(?:model\.)?diffusion_model\.)(?:transformer_)?(?:blocks|layers)[._]|^lora_(?:prior|te3|vae|controlnet)_|^lllite|^lora_unet_.*motion_modules|motion_modules\.|^(?:ip_adapter|image_proj)\./;
+  /^transformer\.(?!(?:base_model\.model\.)?(?:transformer_blocks|pos_embed|time_text_embed|context_embedder|norm_out|proj_out)\.)|^lora_transformer|(?:^|[._])(?:double|single|joint)_(?:transformer_)?blocks[._]|^(?:lora_unet_|lycoris_|(?:model\.)?diffusion_model\.)(?:transformer_)?(?:blocks|layers)[._]|^lora_(?:prior|te3|vae|controlnet)_|^lllite|^lora_unet_.*motion_modules|motion_modules\.|^(?:ip_adapter|image_proj)\./;
 
 export const CHECKPOINT = 'a whole checkpoint';
 
@@ -134,6 +139,6 @@ const FOREIGN: readonly (readonly [RegExp, string])[] = [
   ],
   [
     OF_OTHERS,
-    'an adapter of a transformer (FLUX, Stable Diffusion 3, PixArt and others); only UNets are adapted',
+    'an adapter of a transformer that is not built (FLUX, PixArt and others), or of SD 3 in another style than diffusers and PEFT',
   ],
 ];

@@ -2,7 +2,7 @@
 
 import { TributaryError } from '../../errors.js';
 import { CONVERT, PICKLE, type Variant, weightFiles } from '../networks/component-weights.js';
-import { UNET } from '../networks/denoiser-family.js';
+import { DENOISER_FAMILIES, UNET } from '../networks/denoiser-family.js';
 import { graphFileNames } from '../pipeline/component-file.js';
 import type { HubFile } from './hub-client.js';
 
@@ -47,7 +47,8 @@ export function pipelineFiles(
     wanted.push(['tokenizer_2', has('tokenizer_2') ? [] : null]);
     wanted.push(['text_encoder_2', network('text_encoder_2', 'model')]);
   }
-  wanted.push([UNET.component, network(UNET.component, 'diffusion_pytorch_model')]);
+  const { component } = DENOISER_FAMILIES.find((family) => has(family.component)) ?? UNET;
+  wanted.push([component, network(component, 'diffusion_pytorch_model')]);
   // A model without either works on pixels.
   if (has('vae') || has('vae_decoder')) {
     const decoder =
@@ -120,7 +121,8 @@ function missingFault(id: string, all: readonly HubFile[], missing: readonly str
     const text = `${expected}, got ${why}. ${CONVERT} Or look for safetensors in another --revision.`;
     return new TributaryError('TRIB_MODEL', text);
   }
-  const nextStep = `Only pipelines with a ${UNET.title} are loaded (${UNET.models}); look at the revisions too, such as --revision onnx.`;
+  const kinds = DENOISER_FAMILIES.map(({ title, models }) => `a ${title} (${models})`).join(' or ');
+  const nextStep = `Only pipelines with ${kinds} are loaded; look at the revisions too, such as --revision onnx.`;
   const text = `${id}: expected ${missing.join(', ')}, got no such files. ${nextStep}`;
   return new TributaryError('TRIB_MODEL', text);
 }

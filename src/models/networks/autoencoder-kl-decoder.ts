@@ -11,11 +11,11 @@ import {
   count,
   flag,
   named,
-  noShift,
   objectOf,
   parts,
   perResolution,
   scalingFactor,
+  shiftFactor,
 } from './config-fields.js';
 import { attention, conv2d, groupNorm, type LayerContext } from './layers.js';
 
@@ -30,6 +30,8 @@ export interface AutoencoderConfig {
   readonly midBlockAttends: boolean;
   /** Latents are divided by it before they are decoded. */
   readonly scalingFactor: number;
+  /** Is added to latents after that. */
+  readonly shift: number;
   /** Size of the pictures that it was trained on; null if the file does not say. */
   readonly sampleSize: number | null;
 }
@@ -56,7 +58,7 @@ const schema = objectOf({
   mid_block_add_attention: flag().default(true),
   scaling_factor: scalingFactor().default(0.18215),
   sample_size: sampleSizeField,
-  shift_factor: noShift(),
+  shift_factor: shiftFactor(),
   ...absent(['latents_mean', 'latents_std']),
 });
 
@@ -77,6 +79,7 @@ export async function readAutoencoderConfig(path: JsonFile): Promise<Autoencoder
     hasPostQuantConv: json.use_post_quant_conv,
     midBlockAttends: json.mid_block_add_attention,
     scalingFactor: json.scaling_factor,
+    shift: json.shift_factor,
     sampleSize: json.sample_size,
   };
 }

@@ -9,11 +9,11 @@ import {
   absent,
   count,
   named,
-  noShift,
   objectOf,
   parts,
   perResolution,
   scalingFactor,
+  shiftFactor,
 } from './config-fields.js';
 import { conv2d, type LayerContext } from './layers.js';
 
@@ -26,6 +26,7 @@ export interface AutoencoderTinyConfig {
   readonly activation: 'relu' | 'silu' | 'swish' | 'gelu';
   /** Latents are divided by it before they are decoded; 1 in every published file. */
   readonly scalingFactor: number;
+  readonly shift: number;
   /** From one resolution to the next. */
   readonly upsampling: number;
 }
@@ -41,7 +42,7 @@ const schema = objectOf({
   upsample_fn: named(['nearest']).default('nearest'),
   upsampling_scaling_factor: count(16).default(2),
   scaling_factor: scalingFactor().default(1),
-  shift_factor: noShift(),
+  shift_factor: shiftFactor(),
   ...absent(['latents_mean', 'latents_std']),
 });
 
@@ -61,6 +62,7 @@ export async function readAutoencoderTinyConfig(path: JsonFile): Promise<Autoenc
     blocks,
     activation: json.act_fn,
     scalingFactor: json.scaling_factor,
+    shift: json.shift_factor,
     upsampling: json.upsampling_scaling_factor,
   };
 }

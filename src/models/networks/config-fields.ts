@@ -43,11 +43,12 @@ export const decimal = () => {
 /** What latents are divided by: outside of the range pictures would be all saturated or all gray. */
 export const scalingFactor = () => within(1e-4, 1e4);
 
-/** What would be added to latents before they are decoded. */
-export const noShift = () => {
-  const error = 'expected 0 or null (its latents are not those of the sampler)';
-  return z.union([z.literal(0), z.null()], { error }).default(null);
-};
+/** What is added to latents before they are decoded; 0 where the file does not say. */
+export const shiftFactor = () =>
+  within(-1e4, 1e4)
+    .nullable()
+    .default(null)
+    .transform((shift) => shift ?? 0);
 
 export const flag = () => z.boolean({ error: 'expected true or false' });
 

@@ -70,6 +70,15 @@ export interface DenoiserFamily extends DenoiserNames {
   /** What messages call it, and which models have one. */
   readonly title: string;
   readonly models: string;
+  /** The class of the network in `model_index.json`, where the component's name alone does not tell; else null. */
+  readonly className: string | null;
+  /**
+   * How the tokens of several text encoders lie in a row of the network's width: `exactly` side by side, with the pooled
+   * embedding of the last (SDXL), or `padded` with zeros, with the pooled embeddings of all (SD 3).
+   */
+  readonly prompts: 'exactly' | 'padded';
+  /** Whether it is a flow, whose decoder may shift the latents. */
+  readonly isFlow: boolean;
   /** Default of `model.lora.pattern`: which layers get an adapter. */
   readonly loraPattern: string;
   /** Finds the block of a node in its name. Gradient checkpointing keeps what goes from one block to the next. */
@@ -102,6 +111,9 @@ export const UNET = {
   ...UNET_NAMES,
   title: 'UNet',
   models: 'SD 1.x, SD 2.x or SDXL',
+  className: null,
+  prompts: 'exactly',
+  isFlow: false,
   loraPattern: 'attn[12]/to_(q|k|v|out\\.0)',
   block: /(?:down_blocks\.\d+|mid_block|up_blocks\.\d+)\/(?:resnets|attentions)\.\d+/,
   blockExample: 'down_blocks.0/resnets.0',
@@ -127,6 +139,9 @@ export const SD3 = {
   ...SD3_NAMES,
   title: 'transformer',
   models: 'SD 3 or SD 3.5',
+  className: 'SD3Transformer2DModel',
+  prompts: 'padded',
+  isFlow: true,
   // As flow_grpo and diffusers' train_dreambooth_lora_sd3.py: joint attention, not the second one of SD 3.5 medium.
   loraPattern: 'attn/(to_(q|k|v|out\\.0|add_out)|add_[qkv]_proj)/',
   block: /transformer_blocks\.\d+/,

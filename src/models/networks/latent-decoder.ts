@@ -11,6 +11,8 @@ export interface LatentDecoder {
   readonly latentChannels: number;
   /** Latents are divided by it before they are decoded. */
   readonly scalingFactor: number;
+  /** Is added to latents after that. */
+  readonly shift: number;
   /** How much larger a picture is than its latents. */
   readonly upscaling: number;
   /** Size of the pictures that it was trained on, which large ones are cut into; null where they are decoded whole. */
@@ -28,20 +30,22 @@ export async function readLatentDecoder(path: JsonFile): Promise<LatentDecoder> 
   const json = await readJsonFile(path, schema, { code: 'TRIB_MODEL', nextStep: SUPPORTED });
   if (json._class_name === 'AutoencoderTiny') {
     const config = await readAutoencoderTinyConfig(path);
-    const { latentChannels, scalingFactor, upsampling, blocks } = config;
+    const { latentChannels, scalingFactor, shift, upsampling, blocks } = config;
     return {
       latentChannels,
       scalingFactor,
+      shift,
       upscaling: upsampling ** (blocks.length - 1),
       sampleSize: null,
       network: (shape) => (layer) => autoencoderTinyDecoder(layer, config, shape),
     };
   }
   const config = await readAutoencoderConfig(path);
-  const { latentChannels, scalingFactor, sampleSize } = config;
+  const { latentChannels, scalingFactor, shift, sampleSize } = config;
   return {
     latentChannels,
     scalingFactor,
+    shift,
     upscaling: upscaling(config),
     sampleSize,
     network: (shape) => (layer) => autoencoderKlDecoder(layer, config, shape),

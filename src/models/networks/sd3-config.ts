@@ -1,6 +1,6 @@
 /** @file `transformer/config.json` as diffusers writes it for an SD3Transformer2DModel. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../errors.js';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { count, MOST_PARTS, named, parts } from './config-fields.js';

@@ -5,7 +5,7 @@ import { clipTextModel } from '../networks/clip-text-model.js';
 import { openComponentWeights } from '../networks/component-weights.js';
 import { type Network, networkGraph, requireWeights } from '../networks/network-weights.js';
 import type { PipelineFolder, TextEncoderOnDisk } from './pipeline-folder.js';
-import { notAdapted, UNUSED } from './text-encoder.js';
+import { notAdapted, requireTrainable, UNUSED } from './text-encoder.js';
 import { PROMPT_LENGTH } from './tokenizers/clip-tokenizer.js';
 
 /**
@@ -17,26 +17,28 @@ export async function denoiserLayers(
   { denoiser }: PipelineFolder,
   lora: LoraSettings,
 ): Promise<readonly Adapter[] | null> {
-  const { modelPath, network, config } = denoiser;
+  const { modelPath, network, config, family } = denoiser;
   if (!network) return null;
   const sizes = { rows: 1, sampleSize: config.sampleSize, tokens: PROMPT_LENGTH };
   const graph = await outline(denoiser, network(sizes), null);
-  return addLora(graph, { ...lora, form: 'beside' }, modelPath).adapters;
+  const { pattern = family.loraPattern } = lora;
+  return addLora(graph, { ...lora, pattern, form: 'beside' }, modelPath).adapters;
 }
 
 /**
  * Returns the layers of the text encoders that `lora.textEncoder` names.
  *
- * Errors: as `requireWeights` and `addLora`; TRIB_LORA for an encoder in ONNX form.
+ * Errors: as `requireWeights` and `addLora`; TRIB_LORA for an encoder in ONNX form, or of SD 3.
  */
 export async function textEncoderLayers(
-  { textEncoders }: PipelineFolder,
+  folder: PipelineFolder,
   lora: LoraSettings,
 ): Promise<readonly Adapter[]> {
   if (lora.textEncoder === undefined) return [];
+  requireTrainable(folder);
   const { rank, alpha, textEncoder: pattern } = lora;
   const layers: Adapter[] = [];
-  for (const encoder of textEncoders) {
+  for (const encoder of folder.textEncoders) {
     const { component, modelPath } = encoder;
     const options: LoraOptions = { pattern, rank, alpha, component, form: 'beside' };
     layers.push(...addLora(await textOutline(encoder), options, modelPath).adapters);

@@ -40,7 +40,7 @@ export async function openImageDecoder(
   latentShape: readonly [number, number, number],
   mostWholePositions = MOST_WHOLE_POSITIONS,
 ): Promise<ImageDecoder> {
-  const { scalingFactor, upscaling: scale, tileSize } = onDisk.config;
+  const { scalingFactor, shift, upscaling: scale, tileSize } = onDisk.config;
   const [channels, height, width] = latentShape;
   const decoders = await openDecoders(engine, onDisk);
   const size = elementCount(latentShape);
@@ -63,7 +63,7 @@ export async function openImageDecoder(
   const atOnce = isTiled ? 1 : Math.max(1, Math.floor(MOST_POSITIONS / (height * width)));
   return {
     async decode(latents, batchSize) {
-      const scaled = latents.map((value) => value / scalingFactor);
+      const scaled = latents.map((value) => value / scalingFactor + shift);
       const parts: Tensor<'float32'>[] = [];
       for (let start = 0; start < batchSize; start += atOnce) {
         const rows = Math.min(atOnce, batchSize - start);

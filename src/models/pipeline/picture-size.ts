@@ -25,21 +25,31 @@ export const ownSize = ({ denoiser, vaeDecoder }: PipelineFolder): readonly [num
 
 /**
  * Returns the folder with latents for pictures of another size. Each side is a multiple of the decoder's factor, times what
- * a UNet that is built here halves its latents by.
+ * a UNet that is built here halves its latents by, or the patch of a transformer.
  *
  * Departure: diffusers asks for multiples of the decoder's factor alone, and cuts what its UNet upsamples too far.
  *
- * Errors: TRIB_CONFIG, naming the setting and the nearest sizes that fit; for latents of more than 2^24 numbers.
+ * Errors: TRIB_CONFIG, naming the setting and the nearest sizes that fit, for sides that are no such multiple or have more
+ * positions than a transformer knows; for latents of more than 2^24 numbers.
  * @param place the settings `width` and `height` are of, for errors.
  */
 export function sizedFolder(folder: PipelineFolder, size: PictureSize, place: string): PipelineFolder {
   const { denoiser, vaeDecoder } = folder;
   const scale = vaeDecoder?.config.upscaling ?? 1;
   const multiple = scale * (denoiser.config.latentMultiple ?? 1);
+  const most = scale * (denoiser.config.latentMost ?? Number.POSITIVE_INFINITY);
   const [ownHeight, ownWidth] = ownSize(folder);
   const latentSide = (name: 'width' | 'height', own: number): number => {
     const { [name]: asked } = size;
     if (asked === undefined) return own / scale;
+    if (asked > most) {
+      const expected = `at most ${most}, for which ${folder.path} has positions`;
+      throw new SettingError(`${place}.${name}`, {
+        expected,
+        got: `${asked}`,
+        nextStep: 'Use smaller ones.',
+      });
+    }
     if (asked % multiple === 0) return asked / scale;
     const below = Math.floor(asked / multiple) * multiple;
     const fitting = [below, below + multiple].filter((side) => side > 0).join(' or ');

@@ -9,7 +9,14 @@ import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { sampleSizeField } from '../networks/autoencoder-kl-decoder.js';
 import { type ClipTextConfig, readClipTextConfig } from '../networks/clip-text-model.js';
 import { EXPORT, type TensorViews } from '../networks/component-weights.js';
-import { absent, count, noShift, objectOf, perResolution, scalingFactor } from '../networks/config-fields.js';
+import {
+  absent,
+  count,
+  objectOf,
+  perResolution,
+  scalingFactor,
+  shiftFactor,
+} from '../networks/config-fields.js';
 import {
   type DenoiserConfig,
   type DenoiserFamily,
@@ -19,6 +26,7 @@ import {
 import { type LatentDecoder, readLatentDecoder } from '../networks/latent-decoder.js';
 import { type Announced, NOTHING_ANNOUNCED } from './component-file.js';
 import type { VectorTable } from './embeddings/embedding-file.js';
+import { requireOneFamily } from './one-family.js';
 import { readPipelineIndex, SCHEDULER_CONFIG } from './pipeline-index.js';
 import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
 import { correct, type PipelineCorrections, precedesSampleSize } from './scheduler/pipeline-corrections.js';
@@ -29,6 +37,8 @@ import type { TokenizerSource } from './tokenizers/tokenizer.js';
 interface VaeDecoderConfig {
   /** Latents are divided by it before they are decoded; 0.18215 where the file does not say. */
   readonly scalingFactor: number;
+  /** Is added to latents after that; 0 where the file does not say. */
+  readonly shift: number;
   /** How much larger a picture is than its latents; 8 where the file does not say. */
   readonly upscaling: number;
   /** Height and width of the latents that it was trained on: those of a tile; null where the file does not say. */
@@ -56,10 +66,12 @@ export interface PipelineFolder {
   readonly scheduler: AnySchedulerConfig;
   /** A sentence about each config value that the pipeline's class corrects, or that a one-file checkpoint leaves open. */
   readonly corrections: readonly string[];
-  /** One; two for SDXL, whose embeddings are joined in this order. */
+  /** One; two for SDXL and SD 3, whose embeddings are joined in this order. */
   readonly textEncoders: readonly TextEncoderOnDisk[];
   /** Whether the empty prompt is embedded as zeros (SDXL). */
   readonly zeroEmptyPrompt: boolean;
+  /** Tokens of zeros behind those of the text encoders (SD 3 without its third one). */
+  readonly zeroTokens: number;
   readonly denoiser: DenoiserOnDisk;
   /** Null for a model that works on pixels. */
   readonly vaeDecoder: (ModelOnDisk<LatentDecoder> & { readonly config: VaeDecoderConfig }) | null;
@@ -75,7 +87,7 @@ const vaeDecoderSchema = objectOf({
   scaling_factor: scalingFactor().default(0.18215),
   block_out_channels: perResolution(count(), 'expected a list of channels').optional(),
   sample_size: sampleSizeField,
-  shift_factor: noShift(),
+  shift_factor: shiftFactor(),
   ...absent(['latents_mean', 'latents_std']),
 });
 
@@ -98,8 +110,8 @@ export async function readPipelineFolder(
 
 /** Reads a pipeline from wherever its parts are. Errors: as `readPipelineFolder`. */
 export async function pipelineOf(path: string, source: PipelineSource): Promise<PipelineFolder> {
-  const { pipelineClass, schedulerClass, family, textClasses, zeroEmptyPrompt } =
-    await readPipelineIndex(source);
+  const index = await readPipelineIndex(source);
+  const { pipelineClass, schedulerClass, family, textClasses, zeroEmptyPrompt, zeroTokens } = index;
   const corrections: string[] = [...source.notes];
   const context = { pipelineClass, schedulerClass, warn: (message: string) => corrections.push(message) };
   const scheduler = await readSchedulerConfig(source.json(SCHEDULER_CONFIG), context);
@@ -109,7 +121,10 @@ export async function pipelineOf(path: string, source: PipelineSource): Promise<
   const denoiser = await readDenoiser(source, family, context);
   const vaeDecoder = await readVaeDecoder(source);
   if (vaeDecoder === null) requireColors(source.json('vae/config.json'), denoiser.config.channels);
-  return { path, scheduler, corrections, textEncoders, zeroEmptyPrompt, denoiser, vaeDecoder };
+  const prompts = { textEncoders, zeroEmptyPrompt, zeroTokens };
+  const folder = { path, scheduler, corrections, ...prompts, denoiser, vaeDecoder };
+  requireOneFamily(folder, (name) => source.json(name));
+  return folder;
 }
 
 /** Without a decoder the network draws the pictures themselves. Errors: TRIB_MODEL where it draws anything else. */
@@ -175,17 +190,20 @@ async function readVaeDecoder(source: PipelineSource): Promise<PipelineFolder['v
   const { modelPath, configPath, views } = await source.network(name, 'diffusion_pytorch_model');
   if (configPath !== null) {
     const architecture = await readLatentDecoder(configPath);
-    const { scalingFactor, upscaling, sampleSize } = architecture;
-    const config = decoderConfig(scalingFactor, upscaling, sampleSize);
+    const { scalingFactor, shift, upscaling, sampleSize } = architecture;
+    const config = decoderConfig({ scalingFactor, shift, upscaling }, sampleSize);
     return { modelPath, views, architecture, config };
   }
   const json = await readJsonFile(source.json('vae_decoder/config.json'), vaeDecoderSchema, JSON_FILE);
-  const scale = 2 ** ((json.block_out_channels?.length ?? 4) - 1);
-  const config = decoderConfig(json.scaling_factor, scale, json.sample_size);
+  const upscaling = 2 ** ((json.block_out_channels?.length ?? 4) - 1);
+  const { scaling_factor: scalingFactor, shift_factor: shift } = json;
+  const config = decoderConfig({ scalingFactor, shift, upscaling }, json.sample_size);
   return { modelPath, views, architecture: null, config };
 }
 
-function decoderConfig(scalingFactor: number, scale: number, sampleSize: number | null): VaeDecoderConfig {
-  const tileSize = sampleSize === null ? null : Math.floor(sampleSize / scale);
-  return { scalingFactor, upscaling: scale, tileSize };
+function decoderConfig(
+  config: Omit<VaeDecoderConfig, 'tileSize'>,
+  sampleSize: number | null,
+): VaeDecoderConfig {
+  return { ...config, tileSize: sampleSize === null ? null : Math.floor(sampleSize / config.upscaling) };
 }

@@ -7,7 +7,7 @@ import type { AnySchedulerConfig } from '../diffusion/scheduler-config.js';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { EXPORT } from '../networks/component-weights.js';
 import { objectOf } from '../networks/config-fields.js';
-import { type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
+import { DENOISER_FAMILIES, type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
 import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
 import { readSchedulerConfig } from './scheduler/read-scheduler-config.js';
 import { loadTokenizer } from './tokenizers/tokenizer.js';
@@ -22,11 +22,19 @@ interface PipelineIndex {
   readonly textClasses: readonly (string | null)[];
   /** Whether the empty prompt is embedded as zeros (SDXL). */
   readonly zeroEmptyPrompt: boolean;
+  /** Tokens of zeros behind those of the text encoders, in place of a third encoder that is not there (SD 3). */
+  readonly zeroTokens: number;
 }
 
 const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
 
+/** `max_sequence_length` of diffusers' pipeline: the tokens of its third text encoder. */
+const THIRD_TOKENS = 256;
+
 const component = z.array(z.unknown(), { error: 'expected [library, class]' });
+const isThere = (part: unknown): part is unknown[] =>
+  Array.isArray(part) && part.some((name) => name !== null);
+const needed = (error: string) => component.refine(isThere, { error });
 const modelIndexSchema = objectOf({
   scheduler: component,
   text_encoder: component,
@@ -35,42 +43,77 @@ const modelIndexSchema = objectOf({
   [UNET.component]: component,
   force_zeros_for_empty_prompt: z.boolean().optional(),
 });
-const pipelineClassSchema = objectOf({
-  _class_name: z.string().catch('?'),
-  transformer: z.unknown().optional(),
-  text_encoder: z.unknown().optional(),
-  text_encoder_2: z.unknown().optional(),
+const NO_ZEROS = 'expected [library, class], because only the third text encoder can be left out';
+const sd3IndexSchema = objectOf({
+  scheduler: component,
+  text_encoder: needed(NO_ZEROS),
+  text_encoder_2: needed(NO_ZEROS),
+  tokenizer: needed(NO_ZEROS),
+  tokenizer_2: needed(NO_ZEROS),
+  text_encoder_3: z.unknown().refine((part) => !isThere(part), {
+    error: 'expected null (T5 is not built; without it, as in diffusers, its tokens are zeros)',
+  }),
 });
+const headSchema = z.looseObject({ _class_name: z.string().catch('?') }, { error: 'expected an object' });
 
-/** Reads the `model_index.json` of a folder. Errors: TRIB_MODEL, naming the key, or if the pipeline has no UNet. */
+/** Reads the `model_index.json` of a folder. Errors: TRIB_MODEL, naming the key, or if the denoiser is none of the table. */
 export async function readPipelineIndex(source: Pick<PipelineSource, 'json'>): Promise<PipelineIndex> {
   const indexPath = source.json('model_index.json');
-  const head = await readJsonFile(indexPath, pipelineClassSchema, JSON_FILE);
-  const { _class_name: pipelineClass, transformer } = head;
-  if (Array.isArray(transformer)) {
-    const text = `${indexPath} _class_name: expected a pipeline with a ${UNET.title} (${UNET.models}), got "${pipelineClass}" with a transformer. ${EXPORT}`;
-    throw new TributaryError('TRIB_MODEL', text);
+  const head = await readJsonFile(indexPath, headSchema, JSON_FILE);
+  const { _class_name: pipelineClass } = head;
+  const family = familyOf(indexPath, head);
+  if (family.prompts === 'padded') {
+    const nextStep =
+      'Use a whole folder of SD 3 or SD 3.5; save one without T5 by text_encoder_3=None, tokenizer_3=None.';
+    const { scheduler, text_encoder, text_encoder_2 } = await readJsonFile(indexPath, sd3IndexSchema, {
+      ...JSON_FILE,
+      nextStep,
+    });
+    const textClasses = [text_encoder, text_encoder_2].map(classOf);
+    const rest = { zeroEmptyPrompt: false, zeroTokens: THIRD_TOKENS };
+    return { pipelineClass, schedulerClass: classOf(scheduler), family, textClasses, ...rest };
   }
   requireBase(indexPath, head);
   const index = await readJsonFile(indexPath, modelIndexSchema, JSON_FILE);
-  const classOf = ([, name]: readonly unknown[]) => (typeof name === 'string' ? name : null);
   const second = index.text_encoder_2;
-  const isSdxl = second?.some((part) => part !== null) ?? false;
+  const isSdxl = isThere(second);
   return {
-    pipelineClass,
+    ...{ pipelineClass, family, zeroTokens: 0 },
     schedulerClass: classOf(index.scheduler),
-    family: UNET,
-    textClasses: [index.text_encoder, ...(isSdxl && second ? [second] : [])].map(classOf),
+    textClasses: [index.text_encoder, ...(isSdxl ? [second] : [])].map(classOf),
     zeroEmptyPrompt: isSdxl && (index.force_zeros_for_empty_prompt ?? true),
   };
 }
 
+const classOf = ([, name]: readonly unknown[]) => (typeof name === 'string' ? name : null);
+
+/**
+ * The row of the denoiser that the index lists.
+ *
+ * Errors: TRIB_MODEL if it lists none, two, or one of another class.
+ */
+function familyOf(path: JsonFile, index: z.output<typeof headSchema>): DenoiserFamily {
+  const fault = (expected: string, got: string) =>
+    new TributaryError(
+      'TRIB_MODEL',
+      `${path} _class_name: expected ${expected}, got "${index._class_name}" with ${got}. ${EXPORT}`,
+    );
+  const kinds = DENOISER_FAMILIES.map(({ title, models }) => `a ${title} (${models})`).join(' or ');
+  const listed = [...new Set(DENOISER_FAMILIES.map((family) => family.component))].filter((name) =>
+    isThere(index[name]),
+  );
+  const [name, ...others] = listed;
+  if (others.length > 0) throw fault('a pipeline with one denoiser', listed.join(' and '));
+  if (name === undefined || name === UNET.component) return UNET;
+  const className = classOf(index[name] as unknown[]);
+  const family = DENOISER_FAMILIES.find((one) => one.component === name && one.className === className);
+  if (family) return family;
+  throw fault(`a pipeline with ${kinds}`, `${className === null ? `a ${name}` : className} as its ${name}`);
+}
+
 /** SDXL's refiner has the second text encoder alone. */
-function requireBase(
-  path: JsonFile,
-  { text_encoder: first, text_encoder_2: second }: z.output<typeof pipelineClassSchema>,
-): void {
-  const isThere = (part: unknown) => Array.isArray(part) && part.some((name) => name !== null);
+function requireBase(path: JsonFile, index: z.output<typeof headSchema>): void {
+  const { text_encoder: first, text_encoder_2: second } = index;
   if (isThere(first) || !isThere(second)) return;
   const text = `${path} text_encoder: expected [library, class], got a refiner of SDXL, which has text_encoder_2 alone and goes on with pictures of the base. Use the base, such as stabilityai/stable-diffusion-xl-base-1.0.`;
   throw new TributaryError('TRIB_MODEL', text);

@@ -1,4 +1,4 @@
-/** @file Prompts as the denoiser sees them: a row of token embeddings, followed for SDXL by the pooled embedding. */
+/** @file Prompts as the denoiser sees them: a row of token embeddings, followed for SDXL and SD 3 by the pooled embedding. */
 
 import { TributaryError } from '../../errors.js';
 import type { Engine, Port, Tensors } from '../engines/contract/engine.js';
@@ -6,10 +6,10 @@ import type { Adapter, LoraSettings } from '../graph/weights/lora.js';
 import { adapterFeeds } from '../graph/weights/policy-feeds.js';
 import type { ComponentChanges } from '../graph/weights/weight-change.js';
 import type { NamedArrays } from '../optimizers/adamw.js';
-import { float32Data, type Tensor } from '../tensor.js';
+import { elementCount, float32Data, type Tensor } from '../tensor.js';
 import { requireFinite } from './finite-numbers.js';
 import type { PipelineFolder } from './pipeline-folder.js';
-import { openTextEncoder, type TextEncoder, tokenIds } from './text-encoder.js';
+import { openTextEncoder, requireTrainable, type TextEncoder, tokenIds } from './text-encoder.js';
 import type { Tokenizer } from './tokenizers/tokenizer-contract.js';
 
 export interface PromptEncoder {
@@ -37,27 +37,32 @@ interface EncoderOptions {
 
 /**
  * Opens the text encoders of a pipeline. One encoder gives its last hidden state (SD 1.x, SD 2.x). Two give their hidden
- * states before the last layer, side by side, and the second its pooled embedding (SDXL).
+ * states before the last layer, side by side, and the second its pooled embedding (SDXL) or each its own, one after the
+ * other (SD 3). There the tokens are filled up with zeros to the width that the transformer takes, and tokens of zeros
+ * follow where there is no third encoder.
  *
- * Errors: as `openTextEncoder`.
+ * Errors: as `openTextEncoder`; TRIB_LORA where the encoders of SD 3 are to be trained.
  */
 export async function openPromptEncoder(
   engine: Engine,
   folder: PipelineFolder,
   { changes = {}, lora = null }: EncoderOptions = {},
 ): Promise<PromptEncoder> {
+  const isPadded = folder.denoiser.family.prompts === 'padded';
+  if (lora?.textEncoder !== undefined) requireTrainable(folder);
   const encoders: TextEncoder[] = [];
   for (const onDisk of folder.textEncoders)
     encoders.push(await openTextEncoder(engine, onDisk, changes[onDisk.component] ?? [], lora));
   const [first] = encoders as [TextEncoder];
   const { crossAttentionDim, pooledWidth } = folder.denoiser.config;
-  const embedsShape = [first.tokenizer.modelMaxLength, crossAttentionDim] as const;
-  const [tokens, width] = embedsShape;
-  const rowSize = tokens * width + (pooledWidth ?? 0);
+  const tokens = first.tokenizer.modelMaxLength;
+  const embedsShape = [tokens + folder.zeroTokens, crossAttentionDim] as const;
+  const [, width] = embedsShape;
+  const rowSize = elementCount(embedsShape) + (pooledWidth ?? 0);
 
   async function encode(prompt: string): Promise<Float32Array> {
     const row = new Float32Array(rowSize);
-    let column = 0;
+    let [column, pooledStart] = [0, elementCount(embedsShape)];
     for (const [index, { path, tokenizer, executable }] of encoders.entries()) {
       const ids = tokenizer.encode(prompt);
       const outputs = await executable.run({ input_ids: tokenIds(ids, executable.inputs) });
@@ -65,7 +70,7 @@ export async function openPromptEncoder(
       const states = outputs[name];
       const part = states?.shape.at(-1) ?? 0;
       const isLast = index === encoders.length - 1;
-      const fits = isLast ? column + part === width : column + part < width;
+      const fits = isLast && !isPadded ? column + part === width : column + part <= width;
       if (!fits || float32Data(states, name).length !== tokens * part)
         throw unfit(path, name, [1, tokens, width - column], states);
       requireFinite(float32Data(states, name), 'embeddings', path);
@@ -74,10 +79,11 @@ export async function openPromptEncoder(
         row.set(features, token * width + column);
       }
       column += part;
-      if (!isLast || pooledWidth === null) continue;
-      const pooled = pooledOf(outputs, path, pooledWidth);
+      if (pooledWidth === null || !(isLast || isPadded)) continue;
+      const pooled = pooledOf(outputs, path, { left: rowSize - pooledStart, isLast });
       requireFinite(pooled, 'embeddings', path);
-      row.set(pooled, tokens * width);
+      row.set(pooled, pooledStart);
+      pooledStart += pooled.length;
     }
     return row;
   }
@@ -107,9 +113,14 @@ function penultimate(outputs: readonly Port[], path: string): string {
   throw new TributaryError('TRIB_MODEL', text);
 }
 
-function pooledOf({ text_embeds: pooled }: Tensors, path: string, width: number): Float32Array {
-  if (pooled && pooled.data.length === width) return float32Data(pooled, 'text_embeds');
-  throw unfit(path, 'text_embeds', [1, width], pooled);
+function pooledOf(
+  { text_embeds: pooled }: Tensors,
+  path: string,
+  { left, isLast }: { readonly left: number; readonly isLast: boolean },
+): Float32Array {
+  const length = pooled?.data.length ?? 0;
+  if (pooled && (isLast ? length === left : length < left)) return float32Data(pooled, 'text_embeds');
+  throw unfit(path, 'text_embeds', [1, left], pooled);
 }
 
 function unfit(path: string, name: string, shape: readonly number[], got: Tensor | undefined) {

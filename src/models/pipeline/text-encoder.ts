@@ -16,7 +16,7 @@ import { networkGraph, readNetworkWeights } from '../networks/network-weights.js
 import { int32, int64, type Tensor } from '../tensor.js';
 import { readVectors } from './embeddings/embedding-file.js';
 import { requireFittingTokenizer } from './fitting-tokenizer.js';
-import type { TextEncoderOnDisk } from './pipeline-folder.js';
+import type { PipelineFolder, TextEncoderOnDisk } from './pipeline-folder.js';
 import { loadTokenizer } from './tokenizers/tokenizer.js';
 import type { Tokenizer } from './tokenizers/tokenizer-contract.js';
 
@@ -96,6 +96,16 @@ export function notAdapted(path: string): TributaryError {
   return new TributaryError(
     'TRIB_LORA',
     `${path}: expected a CLIP text encoder in safetensors, which model.lora.textEncoder can adapt, got a graph in ONNX form. Use the model in the layout of diffusers, or leave model.lora.textEncoder out.`,
+  );
+}
+
+/** Errors: TRIB_LORA for a family whose text encoders stay frozen. */
+export function requireTrainable({ path, denoiser }: Pick<PipelineFolder, 'path' | 'denoiser'>): void {
+  const { prompts, models } = denoiser.family;
+  if (prompts === 'exactly') return;
+  throw new TributaryError(
+    'TRIB_LORA',
+    `${path}: expected model.lora.textEncoder to be left out, because the text encoders of ${models} stay frozen, got a pattern. Remove it.`,
   );
 }
 

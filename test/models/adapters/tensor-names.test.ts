@@ -32,6 +32,7 @@ describe('parseTensorName', () => {
     'up_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q',
     'encoder.layers.1.self_attn.q_proj',
   ];
+  const joint = 'transformer_blocks.3.attn.add_q_proj';
   it.each([
     [`unet.${q}.lora_A.default_0.weight`, `unet.${q}`, 'A'],
     [`unet.${q}.lora_B.default.weight`, `unet.${q}`, 'B'],
@@ -73,6 +74,11 @@ describe('parseTensorName', () => {
     ['lora_unet_mid_block_resnets_0_conv1.on_input', 'unet.mid_block.resnets.0.conv1', 'on_input'],
     ['lora_unet_mid_block_resnets_0_conv1.weight', 'unet.mid_block.resnets.0.conv1', 'ia3'],
     ['lora_te2_text_projection.lora_up.weight', 'text_encoder_2.text_projection', 'B'],
+    [`transformer.${joint}.lora_A.weight`, `transformer.${joint}`, 'A'],
+    [`transformer.${joint}.lora_B.default.weight`, `transformer.${joint}`, 'B'],
+    [`base_model.model.${joint}.lora_A.weight`, `transformer.${joint}`, 'A'],
+    [`transformer.base_model.model.${joint}.lora_magnitude_vector`, `transformer.${joint}`, 'magnitude'],
+    ['transformer.context_embedder.lora_B.weight', 'transformer.context_embedder', 'B'],
   ])('should read %s', (name, key, part) => {
     expect(parseTensorName(name)).toEqual({ key, part });
   });
@@ -95,6 +101,7 @@ describe('parseTensorName', () => {
     ['emb_params', 'textual inversion'],
     ['clip_g', 'textual inversion'],
     ['<cat>', 'textual inversion'],
+    ['transformer.blocks.0.attn.to_k.lora_A.weight', 'PixArt'],
     ['transformer.single_transformer_blocks.0.attn.to_k.lora_A.weight', 'FLUX'],
     ['lora_unet_double_blocks_0_img_attn_proj.lora_down.weight', 'FLUX'],
     ['lora_unet_joint_blocks_0_x_block_attn_qkv.lora_up.weight', 'FLUX'],

@@ -54,6 +54,15 @@ describe('pipelineFiles', () => {
     expect(choose([...BASE, ...FULL, ...HALF, ...GRAPHS, ...CLUTTER])).toEqual(sorted(BASE, FULL));
   });
 
+  test('should take a transformer where there is no UNet', () => {
+    const others = (paths: readonly string[]) => [
+      ...paths.map((path) => path.replace('unet/', 'transformer/')),
+      ...paths.filter((path) => path.startsWith('t')).map((path) => path.replace(/^(\w+?)\//, '$1_2/')),
+    ];
+    const all = [...others(BASE), ...others(FULL)];
+    expect(choose([...all, 'sd3.5_medium.safetensors'])).toEqual(all.sort());
+  });
+
   test('should take the variant if it is named, or if there is nothing else', () => {
     expect(choose([...BASE, ...FULL, ...HALF], 'fp16')).toEqual(sorted(BASE, HALF));
     expect(choose([...BASE, ...HALF])).toEqual(sorted(BASE, HALF));

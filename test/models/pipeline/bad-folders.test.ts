@@ -157,14 +157,22 @@ describe('a folder of diffusers that cannot be used', () => {
     expect(message).toContain(`${name} ${text}`);
   });
 
-  it('should say that a pipeline has no UNet', async () => {
+  it.each([
+    [
+      { unet: [null, null] },
+      'a UNet (SD 1.x, SD 2.x or SDXL) or a transformer (SD 3 or SD 3.5)',
+      'FluxTransformer2DModel as its transformer',
+    ],
+    [{}, 'one denoiser', 'unet and transformer'],
+  ])('should say that a pipeline has another denoiser: %j', async (fields, wanted, got) => {
     const folder = await copyOf('sd1');
     await change(join(folder, 'model_index.json'), {
       _class_name: 'FluxPipeline',
       transformer: ['diffusers', 'FluxTransformer2DModel'],
+      ...fields,
     });
     expect((await faultOf(() => readPipelineFolder(folder)))[1]).toContain(
-      'model_index.json _class_name: expected a pipeline with a UNet (SD 1.x, SD 2.x or SDXL), got "FluxPipeline" with a transformer.',
+      `model_index.json _class_name: expected a pipeline with ${wanted}, got "FluxPipeline" with ${got}.`,
     );
   });
 

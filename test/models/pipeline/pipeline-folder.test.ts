@@ -40,6 +40,7 @@ describe('readPipelineFolder', () => {
         },
       ],
       zeroEmptyPrompt: false,
+      zeroTokens: 0,
       denoiser: {
         family: UNET,
         modelPath: join(folder, 'unet/model.onnx'),
@@ -100,7 +101,7 @@ describe('readPipelineFolder', () => {
     expect(vaeDecoder).toEqual({
       modelPath: join(folder, 'vae_decoder/model.onnx'),
       views: null,
-      config: { scalingFactor: 0.13025, upscaling: 8, tileSize: null },
+      config: { scalingFactor: 0.13025, shift: 0, upscaling: 8, tileSize: null },
       architecture: null,
     });
     expect(denoiser.config.sampleSize).toEqual([64, 64]);

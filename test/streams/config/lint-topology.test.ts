@@ -16,7 +16,7 @@ describe('lintTopology', () => {
       model: {
         train: 'adapter',
         precision: 'float32',
-        lora: { pattern: 'attn[12]/to_(q|k|v|out\\.0)', rank: 4, alpha: 4 },
+        lora: { rank: 4, alpha: 4 },
       },
       engine: {
         sampler: 'onnxruntime',

@@ -23,8 +23,8 @@ import { after, hasArrived } from '../passes/rewrite.js';
 
 /** The place and size of an adapter. */
 export interface LoraSettings {
-  /** Matches names of MatMul, Gemm and Conv nodes, e.g. `attn[12]/to_(q|k|v|out\.0)`. */
-  readonly pattern: string;
+  /** Matches names of MatMul, Gemm and Conv nodes, e.g. `attn[12]/to_(q|k|v|out\.0)`; absent: that of the denoiser's family. */
+  readonly pattern?: string | undefined;
   readonly rank: number;
   readonly alpha: number;
   /** Matches names of such nodes in CLIP text encoders, e.g. `self_attn/(q|k|v|out)_proj`; absent: they stay frozen. */
@@ -36,6 +36,7 @@ export interface LoraSettings {
 }
 
 export interface LoraOptions extends LoraSettings {
+  readonly pattern: string;
   /**
    * `beside`: x A B next to x W, cheap to differentiate. `folded`: W + A B, computed once per run, cheap to sample with. Both
    * are the same function up to rounding.

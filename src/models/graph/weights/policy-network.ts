@@ -15,13 +15,20 @@ export interface PolicyInputs {
 /** Turns what a policy changes into inputs of the graph; all weights if `lora` is null. Errors: as `addLora`, `freeWeights`. */
 export function openPolicyNetwork(
   graph: Graph,
-  { modelPath, family }: { readonly modelPath: string; readonly family: { readonly component: string } },
+  {
+    modelPath,
+    family,
+  }: {
+    readonly modelPath: string;
+    readonly family: { readonly component: string; readonly loraPattern: string };
+  },
   lora: LoraSettings | null,
   form: LoraOptions['form'],
 ): PolicyInputs & { readonly graph: Graph } {
   const { component } = family;
   if (lora === null) return { ...freeWeights(graph, modelPath, component), component, adapters: [] };
-  return { ...addLora(graph, { ...lora, form }, modelPath), component, weights: [] };
+  const { pattern = family.loraPattern } = lora;
+  return { ...addLora(graph, { ...lora, pattern, form }, modelPath), component, weights: [] };
 }
 
 /** Names of a policy's inputs. */

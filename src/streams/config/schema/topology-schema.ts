@@ -7,7 +7,7 @@ import {
   TFJS_BACKENDS,
 } from '../../../models/engines/contract/engine.js';
 import { PRECISIONS } from '../../../models/graph/graph.js';
-import { UNET } from '../../../models/networks/denoiser-family.js';
+import { DENOISER_FAMILIES } from '../../../models/networks/denoiser-family.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from '../../messages/topics.js';
 import { STAGE_SPECS, type StageType } from '../../stages/index.js';
 import { goldReward } from '../../stages/reward/settings.js';
@@ -37,9 +37,9 @@ const model = section({
     ),
   lora: section({
     pattern: pattern('a regular expression')
-      .default(UNET.loraPattern)
+      .optional()
       .describe(
-        'Linear layers and convolutions whose node name matches get an adapter. The default is every attention projection; `|ff/net` adds the feed-forward layers, `|resnets` the residual blocks with their convolutions.',
+        `Linear layers and convolutions whose node name matches get an adapter. Default, by what the model draws with: ${DENOISER_FAMILIES.map(({ title, loraPattern }) => `\`${loraPattern}\` for a ${title}`).join(', ')}, the attention projections; for a UNet \`|ff/net\` adds the feed-forward layers, \`|resnets\` the residual blocks with their convolutions.`,
       ),
     textEncoder: pattern('a regular expression')
       .optional()
