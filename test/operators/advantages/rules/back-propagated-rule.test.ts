@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createHistory } from '../../../../src/operators/advantages/advantage-history.js';
 import { backPropagatedRule } from '../../../../src/operators/advantages/rules/back-propagated-rule.js';
-import { groupZScoreRule } from '../../../../src/operators/advantages/rules/group-z-score-rule.js';
 import { rewarded } from '../../groups.js';
+import { expectZScoreWithoutDepths } from './z-score-without-depths.js';
 
 /** The tree that is drawn in rollout-tree.ts. */
 const drawn = { firstStep: 4, widths: [1, 2, 2, 4] };
@@ -53,20 +53,8 @@ describe('backPropagatedRule', () => {
     expect(best?.advantage).toBeCloseTo(0.1 / 1.0001, 12);
   });
 
-  it('should equal the z-score of the group where all branches fork at the root', () => {
-    const rewards = fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 2, maxLength: 6 });
-    fc.assert(
-      fc.property(rewards, (values) => {
-        const group = rewarded(0, 0, values);
-        const flat = groupZScoreRule({ std: 'group' })(createHistory(), [group]).samples;
-        const tree = backPropagatedRule({})(createHistory(), [group]).samples;
-        expect(tree.map(({ advantage }) => advantage)).toEqual(flat.map(({ advantage }) => advantage));
-        tree.forEach(({ advantage, stepAdvantages }) => {
-          expect(stepAdvantages).toEqual(group.interval.trainedSteps.map(() => advantage));
-        });
-      }),
-    );
-  });
+  it('should equal the z-score of the group where all branches fork at the root', () =>
+    expectZScoreWithoutDepths(backPropagatedRule({})));
 
   it('should share one scale among the depths: each edge is the mean of the edges that follow it', () => {
     const rewards = fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 4, maxLength: 4 });

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createHistory } from '../../../../src/operators/advantages/advantage-history.js';
-import { groupZScoreRule } from '../../../../src/operators/advantages/rules/group-z-score-rule.js';
 import { sameDepthRule } from '../../../../src/operators/advantages/rules/same-depth-rule.js';
 import { rewarded } from '../../groups.js';
+import { expectZScoreWithoutDepths } from './z-score-without-depths.js';
 
 /** The tree that is drawn in rollout-tree.ts. */
 const drawn = { firstStep: 4, widths: [1, 2, 2, 4] };
@@ -53,20 +53,8 @@ describe('sameDepthRule', () => {
     expect(stepsOf([0, 0.2], [1, 2], 1)).toEqual(exactly([[-leaf], [leaf]]));
   });
 
-  it('should equal the z-score of the group where all branches fork at the root', () => {
-    const rewards = fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 2, maxLength: 6 });
-    fc.assert(
-      fc.property(rewards, (values) => {
-        const group = rewarded(0, 0, values);
-        const flat = groupZScoreRule({ std: 'group' })(createHistory(), [group]).samples;
-        const tree = sameDepthRule({})(createHistory(), [group]).samples;
-        expect(tree.map(({ advantage }) => advantage)).toEqual(flat.map(({ advantage }) => advantage));
-        tree.forEach(({ advantage, stepAdvantages }) => {
-          expect(stepAdvantages).toEqual(group.interval.trainedSteps.map(() => advantage));
-        });
-      }),
-    );
-  });
+  it('should equal the z-score of the group where all branches fork at the root', () =>
+    expectZScoreWithoutDepths(sameDepthRule({})));
 
   it('should weigh all depths alike: the squares of a depth whose nodes differ have mean 1', () => {
     const rewards = fc.array(fc.integer({ min: -9, max: 9 }), { minLength: 8, maxLength: 8 });
