@@ -19,6 +19,21 @@ export interface CorrelationSpec {
   readonly mostRounds?: number | undefined;
 }
 
+/** `length` steps in a row: the window starts at the noisiest step, advances one step at a time, and starts over. */
+interface WindowSpec {
+  readonly mode: 'window';
+  readonly length: number;
+  readonly everyRounds: number;
+  /** First step that it may have, and the one after the last; default: all of them. */
+  readonly from?: number | undefined;
+  readonly until?: number | undefined;
+  /** Default `progressive`; `scattered` takes the starts as if drawn by lot. */
+  readonly order?: 'progressive' | 'scattered' | undefined;
+}
+
+/** Multiples of it, without their whole part, fill the unit interval evenly and in no visible order. */
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
+
 /** Which sampler steps are trained, as a function of the round, or of what the rounds before have shown. */
 export type IntervalSpec =
   /** s(k) = first + ⌊k (last - first + 1) / K⌋: grows from `first` to `last` in equal shares of the run. */
@@ -28,8 +43,7 @@ export type IntervalSpec =
   | { readonly mode: 'constant'; readonly steps: number }
   /** Single steps, the n-th from the end for every listed n; each equal share of the run adds one. */
   | { readonly mode: 'sparse'; readonly phases: readonly number[] }
-  /** `length` steps in a row; the window starts at the noisiest step, advances one step at a time, and starts over. */
-  | { readonly mode: 'window'; readonly length: number; readonly everyRounds: number }
+  | WindowSpec
   /** The first ⌊S f⌋ of S steps; the steps nearest to the image are left out. */
   | { readonly mode: 'fraction'; readonly timestepFraction: number }
   | CorrelationSpec
@@ -56,14 +70,17 @@ export interface IntervalScheduleOptions {
  *     list          s(k) = phases[⌊k n / K⌋], n entries
  *     sparse        steps S - phases[j], j = 0..⌊k n / K⌋          after iADD, which adds steps incrementally, but spreads
  *                                                       4, 8, 12, then 16 of 20 evenly over the trajectory
- *     window        steps w, ..., w + length - 1 with w(k) = ⌊k / everyRounds⌋ mod (S - length + 1)
+ *     window        steps w, ..., w + length - 1 with w(k) = from + ⌊k / everyRounds⌋ mod n, n = until - from - length + 1
  *                                                       MixGRPO (Li et al. 2025), progressive, with roll back
+ *                   scattered: from + ⌊n frac(φ (⌊k / everyRounds⌋ + 1))⌋, φ = (√5 - 1)/2
+ *                                                       for MixGRPO's random one, and flow_grpo's `sde_window_range`
  *     fraction      steps 0, ..., ⌊S f⌋ - 1             yifan123/flow_grpo, `timestep_fraction`; f = 0.99 leaves the last out
  *     module        s(k), or the steps themselves, as a user's module says: `ownStepsAt`
  *     correlation   s(p) = min(first + p, last)         p counts how often it has grown: `scheduleGrowth`; p <= k
  *
  * A run that is longer than its plan (K = `plannedRounds`) keeps s(K - 1); a window moves on.
  * iADD's schedule of its B²-DiffuRL baseline, min(20, 4 (1 + ⌊10 k / K⌋)), is the list 4, 8, 12, 16, 20 (five times).
+ * Departure: a scattered window is no draw. Every start comes up equally often, in an order that needs no seed.
  * A window of one step is TempFlow-GRPO's single stochastic step (He et al. 2025), swept over the trajectory.
  *
  * Units: s in sampler steps, 1..S; `round` in 0..numRounds-1, and for `correlation` the position p.
@@ -151,8 +168,13 @@ function trainedStepsAt(spec: IntervalSpec, round: number, numSteps: number, pla
     }
     case 'window': {
       requireCount('intervalSchedule', 'everyRounds', spec.everyRounds, 1);
-      const starts = numSteps - checked(spec.length) + 1;
-      const start = Math.floor(round / spec.everyRounds) % starts;
+      const { from = 0, until = numSteps, order } = spec;
+      const starts = Math.min(until, numSteps) - from - checked(spec.length) + 1;
+      if (starts < 1) throw fault('window', `room for ${spec.length} steps`, until - from, 'Widen it');
+      const place = Math.floor(round / spec.everyRounds);
+      const chosen =
+        order === 'scattered' ? Math.floor(((GOLDEN_RATIO * (place + 1)) % 1) * starts) : place % starts;
+      const start = from + chosen;
       return Array.from({ length: spec.length }, (_, index) => start + index);
     }
     case 'correlation':

@@ -152,6 +152,25 @@ describe('trainingIntervalAt', () => {
     ]);
   });
 
+  it('should keep a window between its bounds', () => {
+    const spec = { mode: 'window', length: 2, everyRounds: 1, from: 1, until: 4 } as const;
+    expect(trainedSteps(spec, 6, 3)).toEqual([
+      [1, 2],
+      [2, 3],
+      [1, 2],
+    ]);
+  });
+
+  it('should scatter windows, each start equally often and in no order (flow_grpo, MixGRPO at random)', () => {
+    const spec = { mode: 'window', length: 3, everyRounds: 1, until: 10, order: 'scattered' } as const;
+    const starts = trainedSteps(spec, 20, 800).map(([first = Number.NaN]) => first);
+    for (let start = 0; start < 8; start++) {
+      const times = starts.filter((one) => one === start).length;
+      expect(Math.abs(times - 100)).toBeLessThanOrEqual(2);
+    }
+    expect(starts.slice(0, 8)).toEqual([4, 1, 6, 3, 0, 5, 2, 7]);
+  });
+
   it('should stand still with a window as long as the trajectory', () => {
     expect(trainedSteps({ mode: 'window', length: 3, everyRounds: 1 }, 3, 2)).toEqual([
       [0, 1, 2],
@@ -223,6 +242,12 @@ describe('trainingIntervalAt', () => {
     ['an empty sparse list', { mode: 'sparse', phases: [] }, 0, 'got NaN'],
     ['a sparse step before the first', { mode: 'sparse', phases: [1, 11] }, 3, 'got 11'],
     ['a window longer than the rollout', { mode: 'window', length: 11, everyRounds: 1 }, 0, 'got 11'],
+    [
+      'a window without room',
+      { mode: 'window', length: 3, everyRounds: 1, from: 8 },
+      0,
+      'room for 3 steps, got 2',
+    ],
     ['a window that moves every 0 rounds', { mode: 'window', length: 2, everyRounds: 0 }, 0, '`everyRounds`'],
     ['a fraction below one step', { mode: 'fraction', timestepFraction: 0.05 }, 0, 'got 0'],
     ['a fraction above 1', { mode: 'fraction', timestepFraction: 1.1 }, 0, 'got 11'],

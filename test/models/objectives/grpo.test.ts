@@ -44,4 +44,16 @@ describe('grpo', () => {
     expect(found.byMean).toEqual(closeTo([1, 2, 4, 8]));
     expect(found.byLogProb).toEqual(closeTo([-2, 0]));
   });
+
+  it('should add klWeight |out - out_pre|² by dimension as velocity KL, whatever the noise of the step', async () => {
+    const outputs = { policy: [[1, 2]], pretrained: [[0, 4]] } as const;
+    const found = await slopesOf(engine, grpo.create({ ...PPO, klWeight: 0.5, kl: 'velocity' }), {
+      advantage: [0],
+      policy: { modelOutput: outputs.policy },
+      pretrained: { modelOutput: outputs.pretrained },
+      stdDevT: [0.25],
+    });
+    // ½ · (1 + 4) / 2
+    expect(found.loss).toEqual(closeTo([1.25]));
+  });
 });

@@ -49,6 +49,26 @@ const stepsExist: ConfigRule = (config) => {
     );
 };
 
+const windowFits: ConfigRule = (config) => {
+  const sampler = findStage(config, 'sampler');
+  const schedule = findStage(config, 'schedule');
+  if (!sampler || schedule?.mode !== 'window') return [];
+  const { length, from = 0, until = sampler.numInferenceSteps } = schedule;
+  const at = (key: string): Path => ['stages', schedule.name, key];
+  if (until > sampler.numInferenceSteps) {
+    const expected = `at most numInferenceSteps ${sampler.numInferenceSteps}`;
+    const nextStep = 'Lower it, or raise numInferenceSteps.';
+    const others: Path[] = [['stages', sampler.name, 'numInferenceSteps']];
+    return [contradiction(at('until'), { expected, got: String(until), nextStep }, others)];
+  }
+  if (from + length <= until || length > sampler.numInferenceSteps) return [];
+  const expected = `at most ${Math.max(0, until - from)}, the steps from ${from} until ${until}`;
+  const nextStep = 'Lower it, or let the window have more steps.';
+  return [
+    contradiction(at('length'), { expected, got: String(length), nextStep }, [at('from'), at('until')]),
+  ];
+};
+
 const fractionTrains: ConfigRule = (config) => {
   const sampler = findStage(config, 'sampler');
   const schedule = findStage(config, 'schedule');
@@ -178,6 +198,7 @@ const roundsDrawNoise: ConfigRule = (config, noisySteps) => {
 
 export const SCHEDULE_RULES: readonly ConfigRule[] = [
   stepsExist,
+  windowFits,
   fractionTrains,
   intervalGrows,
   groupsCorrelate,

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { integer, number, section } from '../../../fields.js';
+import { integer, number, oneOf, section } from '../../../fields.js';
 import { ownFields, withOwnOptions } from '../../../own-entries.js';
 import { defineStage } from '../spec/stage-spec.js';
 
@@ -81,9 +81,20 @@ const modes = z.discriminatedUnion(
           "MixGRPO's schedule: a window of consecutive steps that starts at the noisiest, moves toward the image and starts over: the opposite direction of B²-DiffuRL's.",
         ),
       length: steps('Trained steps at a time'),
-      everyRounds: integer(1, 100_000)
-        .default(1)
-        .describe('Rounds after which the window moves on by one step.'),
+      everyRounds: integer(1, 100_000).default(1).describe('Rounds after which the window moves on.'),
+      from: integer(0, 999)
+        .optional()
+        .describe('First step that the window may have, 0 the noisiest; default 0.'),
+      until: integer(1, 1000)
+        .optional()
+        .describe(
+          'The step before which the window ends, for windows among the noisier steps alone: half of numInferenceSteps in flow_grpo (`sde_window_range`). Default: numInferenceSteps.',
+        ),
+      order: oneOf(['progressive', 'scattered'])
+        .optional()
+        .describe(
+          'Where the window goes next: by one step (`progressive`, the default), or to another place as if drawn by lot, each equally often (`scattered`), as in flow_grpo and for the random windows of MixGRPO. All groups of a round have the same window.',
+        ),
     }),
     section({
       type: z.literal('schedule'),

@@ -27,7 +27,15 @@ export function schedule(
     fc.record({ type, mode: fc.constant('constant' as const), steps }),
     fc.record({ type, mode: fc.constant('list' as const), phases: entries(steps) }),
     fc.record({ type, mode: fc.constant('sparse' as const), phases: entries(count(numInferenceSteps)) }),
-    fc.record({ type, mode: fc.constant('window' as const), length: steps, everyRounds: count(9) }),
+    fc.tuple(steps, fc.nat(9), count(9)).map(([length, from, everyRounds]) => ({
+      type: 'schedule' as const,
+      mode: 'window' as const,
+      length,
+      everyRounds,
+      from: Math.min(from, numInferenceSteps - length),
+      until: numInferenceSteps,
+      order: from % 2 ? ('scattered' as const) : ('progressive' as const),
+    })),
     fc.record({
       type,
       mode: fc.constant('fraction' as const),

@@ -16,7 +16,7 @@ const BY_TYPE: { readonly [Name in Type]: fc.Arbitrary<Omit<Settings<Name>, 'typ
   'ddpo-sf': fc.record({ advClipMax }),
   dpok: fc.record({ rewardWeight: positive, klWeight, kl: fc.constantFrom('eps-mse', 'exact'), clipRange }),
   d3po: fc.record({ preferenceBeta: positive, clipRange }),
-  grpo: fc.record({ clipRange, advClipMax, klWeight }),
+  grpo: fc.record({ clipRange, advClipMax, klWeight, kl: fc.constantFrom('exact', 'velocity') }),
   'grpo-guard': fc.record({ clipRange, advClipMax }),
   'diffusion-nft': fc.record({ mixtureBeta: share, advClipMax, klWeight, timestepsPerSample }),
   'diffusion-dpo': fc.record({ preferenceBeta: positive, timestepsPerSample }),

@@ -80,6 +80,20 @@ describe('SCHEDULE_RULES', () => {
         'a.yaml:5:65 stages.schedule.timestepFraction: expected a share of at least one of numInferenceSteps 10, got 0.05. Raise it, or raise numInferenceSteps.',
       ],
     ],
+    [
+      'a window without room',
+      { schedule: 'mode: window, length: 4, from: 3, until: 6' },
+      [
+        'a.yaml:5:53 stages.schedule.length: expected at most 3, the steps from 3 until 6, got 4. Lower it, or let the window have more steps.',
+      ],
+    ],
+    [
+      'a window that ends after the last step',
+      { schedule: 'mode: window, length: 4, until: 11' },
+      [
+        'a.yaml:5:63 stages.schedule.until: expected at most numInferenceSteps 10, got 11. Lower it, or raise numInferenceSteps.',
+      ],
+    ],
   ])('should report %s', (_, settings, messages) => {
     expect(faultsWith(settings)).toEqual(messages);
   });
@@ -88,6 +102,7 @@ describe('SCHEDULE_RULES', () => {
     ['an entry a round', { schedule: 'mode: list, phases: [2, 10]', prompts: 'numRounds: 2' }],
     ['a sparse step a round', { schedule: 'mode: sparse, phases: [2, 10]', prompts: 'numRounds: 2' }],
     ['a fraction of one step', { schedule: 'mode: fraction, timestepFraction: 0.1' }],
+    ['a window that fills its bounds', { schedule: 'mode: window, length: 4, from: 6, order: scattered' }],
     ['a window over the whole trajectory', { schedule: 'mode: window, length: 10, everyRounds: 99' }],
   ])('should accept %s', (_, settings) => {
     expect(faultsWith(settings)).toEqual([]);
