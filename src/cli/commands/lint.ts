@@ -5,6 +5,7 @@ import { describeTopology } from '../../streams/config/describe.js';
 import { lintTopology } from '../../streams/config/lint-topology.js';
 import { configPath, lintWithModules, readConfigText } from '../../streams/config/load-topology.js';
 import { namedModules } from '../../streams/config/named-modules.js';
+import type { ModelFacts } from '../../streams/config/resolved/model-facts.js';
 import type { ResolvedConfig } from '../../streams/config/schema/topology-schema.js';
 import { kindOfConfig } from '../../streams/config/source/config-kind.js';
 import { writePath } from '../../streams/config/source/fault.js';
@@ -16,7 +17,7 @@ import { resumedConfig } from '../../streams/directory/saved-config.js';
 import { promptRows, readPromptLists } from '../../streams/prompt-files/read-prompts.js';
 import { findFileFaults } from '../../streams/run/file-faults.js';
 import { tryModules } from '../../streams/run/modules/try-modules.js';
-import { readNoisySteps } from '../../streams/run/noisy-steps.js';
+import { readModelFacts } from '../../streams/run/read-model-facts.js';
 import { describeStudy } from '../../streams/study/config/describe-study.js';
 import { lintStudyFile } from '../../streams/study/config/lint-study.js';
 import { lintPretraining } from '../input/load-pretraining.js';
@@ -62,9 +63,9 @@ async function lint(path: string, options: LintOptions): Promise<void> {
       requireNoneOfRun(options, `the settings of a pretraining ${path}`, 'change the file.');
       return reportLinted(path, lintPretraining(text, file), json, () => []);
   }
-  const { noisySteps, ...linted } = files
+  const { model, ...linted } = files
     ? await lintWithFiles(text, file, set)
-    : { ...lintTopology(text, file, { overrides: set }), noisySteps: undefined };
+    : { ...lintTopology(text, file, { overrides: set }), model: undefined };
   const isResumed = resume || runDir !== undefined;
   const resumed =
     linted.config && isResumed && (await resumedConfig(runPathOf(linted.config, runDir), linted.config));
@@ -76,7 +77,7 @@ async function lint(path: string, options: LintOptions): Promise<void> {
   const prompts = files ? promptRows(await readPromptLists(config, () => undefined), config) : [];
   // What follows from a config may depend on its modules, which are files.
   const isKnown = files || namedModules(config).length === 0;
-  report(path, isKnown ? [...describeTopology(config, noisySteps), ...prompts] : []);
+  report(path, isKnown ? [...describeTopology(config, model), ...prompts] : []);
 }
 
 /** Errors: TRIB_USAGE where an option is given that only topologies have. */
@@ -112,7 +113,7 @@ async function lintWithFiles(
   text: string,
   path: string,
   overrides: readonly string[],
-): Promise<Linted<ResolvedConfig> & { readonly noisySteps?: number | undefined }> {
+): Promise<Linted<ResolvedConfig> & { readonly model?: ModelFacts | undefined }> {
   const files: NamedFile[] = [];
   const fileFaults = (file: NamedFile) => {
     files.push(file);
@@ -133,8 +134,8 @@ async function lintWithFiles(
   const linted: Linted<ResolvedConfig> =
     files.length > 0 ? await lintWithModules(text, path, options) : { faults };
   if (!linted.config) return linted;
-  const noisySteps = await readNoisySteps(linted.config, warn);
-  return noisySteps === undefined
+  const model = await readModelFacts(linted.config, warn);
+  return model === undefined
     ? linted
-    : { ...(await lintWithModules(text, path, { ...options, noisySteps })), noisySteps };
+    : { ...(await lintWithModules(text, path, { ...options, model })), model };
 }

@@ -7,7 +7,12 @@ import type { AnySchedulerConfig } from '../diffusion/scheduler-config.js';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import { EXPORT } from '../networks/component-weights.js';
 import { objectOf } from '../networks/config-fields.js';
-import { DENOISER_FAMILIES, type DenoiserFamily, UNET } from '../networks/denoiser-family.js';
+import {
+  DENOISER_FAMILIES,
+  type DenoiserConfig,
+  type DenoiserFamily,
+  UNET,
+} from '../networks/denoiser-family.js';
 import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
 import { readSchedulerConfig } from './scheduler/read-scheduler-config.js';
 import { loadTokenizer } from './tokenizers/tokenizer.js';
@@ -149,4 +154,11 @@ export async function readPipelineScheduler(
   source.notes.forEach(warn);
   const index = await readPipelineIndex(source);
   return readSchedulerConfig(source.json(SCHEDULER_CONFIG), { ...index, warn });
+}
+
+/** Reads the config of a pipeline's denoiser, whether or not its weights are there. Errors: TRIB_MODEL. */
+export async function readPipelineDenoiser(path: string): Promise<DenoiserConfig> {
+  const source = await openPipelineSource(path);
+  const { family } = await readPipelineIndex(source);
+  return family.readConfig(source.json(`${family.component}/config.json`));
 }

@@ -1,6 +1,7 @@
 import { createSurrogate } from '../../models/objectives/index.js';
 import { brokersOf } from './resolved/brokers.js';
 import { type DerivedSizes, deriveSizes } from './resolved/derived-sizes.js';
+import type { ModelFacts } from './resolved/model-facts.js';
 import { stageOf } from './resolved/stage-of.js';
 import type { ResolvedConfig, StageConfig } from './schema/topology-schema.js';
 
@@ -8,20 +9,20 @@ type Updates = StageConfig<'trainer'>['updates'];
 
 /**
  * Returns the derived quantities of a run as lines to print at its start, name and value.
- * @param noisySteps - leading sampler steps that draw noise under the model's scheduler, default all.
+ * @param model - what is known of the config's model.
  * @param env - where brokers stand that the config does not name.
  *
  * Errors: TRIB_CONFIG where they are no addresses.
  */
 export function describeTopology(
   config: ResolvedConfig,
-  noisySteps?: number,
+  model: ModelFacts = {},
   env: Readonly<Record<string, string | undefined>> = process.env,
 ): readonly (readonly [name: string, value: string])[] {
   const prompts = stageOf(config, 'prompts');
   const sampler = stageOf(config, 'sampler');
   const trainer = stageOf(config, 'trainer');
-  const sizes = deriveSizes(config, noisySteps);
+  const sizes = deriveSizes(config, model);
   const count = (value: number) => value.toLocaleString('en-US');
   const { updates } = trainer;
   const { closeAfterMs } = stageOf(config, 'advantages');
@@ -47,7 +48,7 @@ export function describeTopology(
     ...describePlan(config),
     ['reward queries', `${count(sizes.rewardQueries)} in ${count(prompts.numRounds)} rounds`],
     ['images an evaluation', count(sizes.imagesPerEvaluation)],
-    ['trained steps', describeTrainedSteps(config, sizes, sampler.numInferenceSteps, noisySteps)],
+    ['trained steps', describeTrainedSteps(config, sizes, sampler.numInferenceSteps, model)],
     [
       'optimizer steps a round',
       `at most ${count(sizes.optimizerStepsPerRound)} (${
@@ -137,7 +138,7 @@ function describeTrainedSteps(
   config: ResolvedConfig,
   { trainedSteps: { first, last } }: DerivedSizes,
   numInferenceSteps: number,
-  noisySteps = numInferenceSteps,
+  { noisySteps = numInferenceSteps }: ModelFacts,
 ): string {
   const named = deriveSizes(config).trainedSteps;
   const byEvidence = stageOf(config, 'schedule').mode === 'correlation' ? ', by correlation' : '';

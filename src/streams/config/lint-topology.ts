@@ -14,6 +14,7 @@ import {
   namedModules,
 } from './named-modules.js';
 import { repairConfig } from './repair.js';
+import type { ModelFacts } from './resolved/model-facts.js';
 import { type ConfigTests, testsSchema } from './schema/tests-schema.js';
 import { type ResolvedConfig, testedTopologySchema, topologySchema } from './schema/topology-schema.js';
 import { type ConfigSource, notExtended, readConfigSource, readNamed } from './source/config-source.js';
@@ -37,10 +38,13 @@ export interface LintOptions {
   readonly isPlaced?: boolean;
   /** Reads the file that `extends` names. */
   readonly readText?: (path: string) => string;
-  /** Says what is wrong with a file that the config names, or with what it says of it; hears of each. Default: nothing, none is opened. */
+  /**
+   * Says what is wrong with a file that the config names, or with what it says of it; hears of each. Default: nothing, none is
+   * opened.
+   */
   readonly fileFaults?: (file: NamedFile) => readonly FaultDetail[];
-  /** Leading sampler steps that draw noise under the scheduler of the config's model: see `readNoisySteps`. */
-  readonly noisySteps?: number | undefined;
+  /** What is known of the config's model: see `readModelFacts`. Default: nothing, none is read. */
+  readonly model?: ModelFacts | undefined;
   /** The users' modules that it names, loaded. Without them nothing is checked that depends on them. */
   readonly modules?: LoadedModules | undefined;
   /** What is wrong with the modules of its operators and rewards. Default: nothing, none is tried out. */
@@ -72,7 +76,7 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
     overridesFile,
     isPlaced,
     readText = (file) => readFileSync(file, 'utf8'),
-    noisySteps,
+    model,
   } = options;
   let modules: readonly NamedModule[] = [];
   let ofStages: readonly StageModule[] = [];
@@ -93,7 +97,7 @@ export function lintTopology(text: string, path: string, options: LintOptions = 
       const isKnown = ({ path: place }: FaultDetail) =>
         [...faults, ...ofFiles].some((fault) => overlap(fault.path, place));
       return [
-        ...faultsAcross(value, faults, { noisySteps, modules: options.modules }),
+        ...faultsAcross(value, faults, { model, modules: options.modules }),
         ...ofFiles,
         ...stageModuleFaults(value, options.stageModules ?? new Map()).filter((fault) => !isKnown(fault)),
       ];
@@ -151,7 +155,7 @@ function baseOf(base: string, path: string): string | null {
 function faultsAcross(
   value: unknown,
   faults: readonly FaultDetail[],
-  { noisySteps, modules }: Pick<LintOptions, 'noisySteps' | 'modules'>,
+  { model, modules }: Pick<LintOptions, 'model' | 'modules'>,
 ): FaultDetail[] {
   if (faults.some(({ kind }) => kind === 'duplicate-key')) return [];
   const repaired = repairConfig(isMapping(value) ? withValueAt(value, ['tests'], undefined) : value);
@@ -159,7 +163,7 @@ function faultsAcross(
   const tests = isMapping(value) ? testsSchema.safeParse(value.tests) : { success: false as const };
   const faulty = faults.filter(({ kind }) => kind !== 'unknown-key').map(({ path }) => path);
   return [
-    ...contradictions(value, repaired.config, { noisySteps, modules }),
+    ...contradictions(value, repaired.config, { model, modules }),
     ...(repaired.lacksStages ? [] : findGraphFaults(repaired.config)),
     ...(repaired.lacksStages || !tests.success ? [] : findTestFaults(repaired.config, tests.data)),
   ].filter(({ involves }) => !involves.some((path) => faulty.some((bad) => overlap(bad, path))));
@@ -169,14 +173,14 @@ function faultsAcross(
 function contradictions(
   value: unknown,
   config: ResolvedConfig,
-  { noisySteps, modules }: Pick<LintOptions, 'noisySteps' | 'modules'>,
+  { model, modules }: Pick<LintOptions, 'model' | 'modules'>,
 ): Contradiction[] {
   const forks = forkModuleFaults(config);
   if (forks.length > 0) return forks;
-  if (namedModules(value).length === 0) return findContradictions(config, noisySteps);
+  if (namedModules(value).length === 0) return findContradictions(config, model);
   if (!modules) return [];
   const files = moduleFaults(value, modules);
   if (files.length > 0) return files;
   const made = madeFaults(config);
-  return made.length > 0 ? made : findContradictions(config, noisySteps);
+  return made.length > 0 ? made : findContradictions(config, model);
 }

@@ -7,7 +7,7 @@ import type { TrainingStatistics } from '../../models/policy/training-statistics
 import type { PartStatistics } from '../../operators/index.js';
 import type { ControlDifference, GuardAction } from './control-state.js';
 
-/** Rows through the network, counted and not timed; with guidance each counts twice. */
+/** Rows through the network, counted and not timed; with guidance each counts twice, unless the network takes the scale (LCM). */
 export interface NetworkRows {
   /** Forward, for the rollouts of the groups with rewards. */
   readonly sampling: number;

@@ -6,6 +6,7 @@ import type { AdvantageHistory, SchedulePlace } from '../../operators/index.js';
 import { kindOfTopic } from '../config/graph/topology-graph.js';
 import { mostGroups } from '../config/resolved/derived-sizes.js';
 import { isEvaluatedAfter } from '../config/resolved/evaluated-after.js';
+import type { ModelFacts } from '../config/resolved/model-facts.js';
 import { rewardParts, scoringStages } from '../config/resolved/reward-parts.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
@@ -34,6 +35,7 @@ interface BetweenRoundsOptions {
   readonly context: StageContext;
   readonly run: OpenRun;
   readonly runDirectory: RunDirectory;
+  readonly model: ModelFacts | undefined;
   readonly guards: GuardWatch;
   /** Where the reading of the topics stands. */
   readonly positions: () => Positions | null;
@@ -129,7 +131,7 @@ export class BetweenRounds {
     // The scale is read before this round's own alarms can change it.
     const metrics = roundMetrics(
       context,
-      { trained, tally, promotion: judged?.promotion, canary: compared?.figures },
+      { model: this.options.model, trained, tally, promotion: judged?.promotion, canary: compared?.figures },
       this.#rewardQueries,
       this.#watch.take(trained.begunAt),
     );

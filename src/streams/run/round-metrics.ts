@@ -1,8 +1,8 @@
 /** @file The figures of a round: what was trained, what was counted of it, and what the process did meanwhile. */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { usesGuidance } from '../../models/diffusion/guided-output.js';
 import { treeWidths } from '../../models/rollouts/fork-plans.js';
+import { type ModelFacts, passesOf } from '../config/resolved/model-facts.js';
 import { stageOf } from '../config/resolved/stage-of.js';
 import { controlDifference } from '../messages/control-state.js';
 import type { CanaryFigures, Promotion, RoundMetrics } from '../messages/run-events.js';
@@ -13,6 +13,7 @@ import type { Tally } from './round-tally.js';
 const NS_PER_MS = 1e6;
 
 interface FinishedRound {
+  readonly model: ModelFacts | undefined;
   readonly trained: TrainedRound;
   readonly tally: Tally;
   /** Absent without a gate. */
@@ -63,7 +64,7 @@ export class ProcessWatch {
 /** Puts the figures of a round together. `rewardQueries` counts the images that were scored up to its end. */
 export function roundMetrics(
   { config, control, learningRateScale }: StageContext,
-  { trained, tally, promotion, canary }: FinishedRound,
+  { model = {}, trained, tally, promotion, canary }: FinishedRound,
   rewardQueries: number,
   processFigures: ProcessFigures,
 ): RoundMetrics {
@@ -79,7 +80,7 @@ export function roundMetrics(
   const { droppedGroups, rewardParts } = statistics;
   const { verified, satisfied, score, trainedImages, deadLetters, feedback } = tally;
   const { trainedRows, ...figures } = trained.statistics;
-  const passes = usesGuidance(guidanceScale) ? 2 : 1;
+  const passes = passesOf(guidanceScale, model);
   const rowsOfGroup = treeWidths(sampler, trainedSteps, numSteps)
     .slice(0, -1)
     .reduce((sum, width) => sum + width, 0);

@@ -2,6 +2,7 @@ import { lastValueFrom, type Observable, Observable as Stream } from 'rxjs';
 import { describeTopology } from '../config/describe.js';
 import { hasStage, rolesOf } from '../config/graph/topology-graph.js';
 import { requireModules } from '../config/named-modules.js';
+import type { ModelFacts } from '../config/resolved/model-facts.js';
 import { progressAt } from '../config/resolved/progress-at.js';
 import { hasIncomingPrompts } from '../config/resolved/prompt-sources.js';
 import { rewardBound } from '../config/resolved/reward-parts.js';
@@ -22,10 +23,10 @@ import type { StageContext } from '../stages/shared/stage-context.js';
 import { type OpenTransport, openTransport } from '../transport/open-transport.js';
 import { BetweenRounds } from './after-round.js';
 import { endOfRun } from './end-of-run.js';
-import { readNoisySteps, requireNoisySteps } from './noisy-steps.js';
 import { type OpenRun, openRun } from './open-run.js';
 import { openGatewayPart, type ServeDesk } from './opening/open-gateway.js';
 import { openOperators } from './opening/open-operators.js';
+import { readModelFacts, requireFitsModel } from './read-model-facts.js';
 import { requireReach } from './resume-checks.js';
 import { runStages } from './run-stages.js';
 import { type GuardWatch, watchGuards } from './watch-guards.js';
@@ -71,9 +72,9 @@ async function run(options: Running): Promise<void> {
   const roles = options.roles ?? rolesOf(config);
   await requireModules(config);
   const operators = await openOperators(config, roles);
-  const noisySteps = await readNoisySteps(config);
-  requireNoisySteps(config, noisySteps);
-  say({ kind: 'started', description: describeTopology(config, noisySteps) });
+  const model = await readModelFacts(config);
+  requireFitsModel(config, model);
+  say({ kind: 'started', description: describeTopology(config, model) });
   const { checkpoint, isResumed } = runDirectory;
   const startAt = checkpoint && readCheckpointFiles(checkpoint).state.positions;
   const warn = (message: string) => say({ kind: 'warning', message });
@@ -84,7 +85,7 @@ async function run(options: Running): Promise<void> {
     await requireReach(open.transport, config, checkpoint?.completeRounds ?? 0);
     const opened = await openRun({ config, runDirectory, say, signal: canceling.signal });
     try {
-      await train({ ...options, config, operators, noisySteps, open, opened });
+      await train({ ...options, config, operators, model, open, opened });
     } catch (error) {
       // Otherwise the error would wait for the rollout or the gradient steps in flight.
       canceling.abort();
@@ -100,14 +101,14 @@ async function run(options: Running): Promise<void> {
 interface Training extends Running {
   readonly config: ResolvedConfig;
   readonly operators: ReadonlyMap<string, MessageOperator>;
-  readonly noisySteps: number | undefined;
+  readonly model: ModelFacts | undefined;
   readonly open: OpenTransport;
   readonly opened: OpenRun;
 }
 
 /** Connects the stages and waits until the last round that was begun is finished. */
 async function train(training: Training): Promise<void> {
-  const { config, runDirectory, open, opened, say } = training;
+  const { config, runDirectory, model, open, opened, say } = training;
   const roles = training.roles ?? rolesOf(config);
   const { transport, positions } = open;
   const { trainer, sampler, rewards, completeRounds, prompts } = opened;
@@ -118,7 +119,9 @@ async function train(training: Training): Promise<void> {
   const { control, trainPrompts, partialRounds } = context;
   const gate = await openGate(config, opened, context.canceling);
   const canary = await openComparison(config, opened);
-  const between = new BetweenRounds({ context, run: opened, runDirectory, guards, positions, gate, canary });
+  const between = new BetweenRounds({
+    ...{ context, run: opened, runDirectory, model, guards, positions, gate, canary },
+  });
   const end = endOfRun(context, { issuesPrompts });
   const readLists = async () => prompts;
   const prompting = issuesPrompts ? await openPromptSource({ config, transport, say, readLists }) : null;
@@ -140,7 +143,7 @@ async function train(training: Training): Promise<void> {
       history: opened.history,
       schedulePlace: opened.schedulePlace,
       latentShapes: opened.latentShapes,
-      noisySteps: training.noisySteps,
+      noisySteps: model?.noisySteps,
       observe: (transport) => between.observe(transport),
       afterRound: (trained) => between.afterRound(trained),
       onClosed: end.onClosed,

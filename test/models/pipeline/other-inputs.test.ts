@@ -1,15 +1,9 @@
-/**
- * @file UNets that take more than latents: pictures against those of diffusers, ratios and gradients, and the same network in
- * ONNX. The fixture is made by tools/reference/other_inputs.py.
- */
-import { readFileSync } from 'node:fs';
-import { cp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { at } from '../../../src/at.js';
 import { stochasticCoefficients } from '../../../src/models/diffusion/stochastic-steps.js';
 import { compileGraph } from '../../../src/models/engines/compile-graph.js';
-import { decodeSafetensors, encodeSafetensors } from '../../../src/models/files/safetensors.js';
 import { encodeGraph } from '../../../src/models/graph/onnx/encode.js';
 import { adapterFeeds } from '../../../src/models/graph/weights/policy-feeds.js';
 import { openComponentWeights } from '../../../src/models/networks/component-weights.js';
@@ -28,7 +22,6 @@ import { elementCount, float32Data } from '../../../src/models/tensor.js';
 import { directionsNear, dot, slopeAlong } from '../../fixtures/central-slopes.js';
 import { drawPictures, furthestFrom } from '../../fixtures/draw-pictures.js';
 import { faultOf } from '../../fixtures/fault-of.js';
-import { formulaNumbers } from '../../fixtures/formula-numbers.js';
 import {
   openTinySampler,
   stepsFrom,
@@ -36,61 +29,13 @@ import {
   TINY_SAMPLER,
   TINY_TRAINER,
 } from '../../fixtures/open-tiny.js';
+import { about, folderWith, otherInputs, picturesOf, WEIGHTS } from '../../fixtures/other-inputs.js';
 import { sharedEngine } from '../../fixtures/shared-engine.js';
-import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { casesOf, RUNS_ALL } from '../../fixtures/test-all.js';
 
 const FIXTURES = 'test/fixtures';
-const path = `${FIXTURES}/other-inputs.safetensors`;
-const { tensors, metadata } = decodeSafetensors(readFileSync(path), path);
-
-interface Case {
-  readonly pipeline: 'sd1' | 'sdxl';
-  /** Other keys of the UNet's config. */
-  readonly config: Readonly<Record<string, unknown>>;
-  /** What its file holds beside, or instead. */
-  readonly weight: {
-    readonly name: string;
-    readonly shape: readonly number[];
-    readonly seed: number;
-    readonly scale: number;
-  };
-  readonly guidanceScale: number;
-  readonly extraChannels?: readonly number[];
-}
-const about = JSON.parse(metadata.about ?? '{}') as {
-  readonly prompts: readonly string[];
-  readonly numSteps: number;
-  readonly seed: number;
-  readonly cases: Readonly<Record<string, Case>>;
-};
-const named = (name: string) => about.cases[name] as Case;
 
 const engine = sharedEngine();
-const WEIGHTS = {
-  sd1: 'diffusion_pytorch_model.safetensors',
-  sdxl: 'diffusion_pytorch_model.fp16.safetensors',
-};
-
-/** The fixture's folder with a UNet that is like these. */
-async function folderOf(...ones: readonly [Case, ...Case[]]): Promise<string> {
-  const [{ pipeline }] = ones;
-  const folder = join(await temporaryFolder(), 'model');
-  await cp(`${FIXTURES}/stable-diffusion/${pipeline}`, folder, { recursive: true });
-  const configPath = join(folder, 'unet/config.json');
-  const own = JSON.parse(await readFile(configPath, 'utf8'));
-  await writeFile(configPath, JSON.stringify(Object.assign(own, ...ones.map(({ config }) => config))));
-  const weightsPath = join(folder, 'unet', WEIGHTS[pipeline]);
-  const file = decodeSafetensors(await readFile(weightsPath), weightsPath);
-  const changed = new Map(file.tensors);
-  for (const { weight } of ones) {
-    const { name, shape, seed, scale } = weight;
-    changed.set(name, { dtype: 'F32', shape, data: formulaNumbers(elementCount(shape), seed, scale) });
-  }
-  await writeFile(weightsPath, encodeSafetensors({ ...file, tensors: changed }));
-  return folder;
-}
-
 /** Puts the UNet's graph, with inputs that leave the number of rows open, in the place of its weights. */
 async function exported(folder: string): Promise<void> {
   const config = await readUnet2dConditionConfig(join(folder, 'unet/config.json'));
@@ -110,10 +55,10 @@ async function furthestPicture(pipeline: Pipeline, name: string): Promise<number
   const { prompts } = about;
   const denoiser = await openDenoiser(engine, pipeline, { lora: TINY_LORA, rows: [prompts.length] });
   await denoiser.usePolicy(initialParameters(denoiser.adapters, TINY_LORA, 1));
-  const { guidanceScale } = named(name);
+  const { guidanceScale } = otherInputs(name);
   const images = await drawPictures(pipeline, denoiser, { ...about, guidanceScale }, 'training');
   const [, height, width] = await pipeline.imageShape();
-  const wanted = tensors.get(name)?.data as Float32Array;
+  const wanted = picturesOf(name);
   expect(wanted).toHaveLength(prompts.length * height * width * 3);
   await denoiser.release();
   return furthestFrom(wanted, images, height * width);
@@ -180,15 +125,15 @@ describe('a network that is distilled to a scale of guidance', () => {
   it.each(casesOf(['guidance scale'], ['guidance scale of 1', 'guidance scale of SDXL']))(
     'should draw what diffusers draws, in one pass a step: %s',
     async (name) => {
-      const { guidanceScale } = named(name);
-      const pipeline = await openPipeline(engine, await folderOf(named(name)));
+      const { guidanceScale } = otherInputs(name);
+      const pipeline = await openPipeline(engine, await folderWith(otherInputs(name)));
       expect(pipeline.usesGuidance(guidanceScale)).toBe(false);
       expect(await furthestPicture(pipeline, name)).toBeLessThan(NEAR);
     },
   );
 
   it('should be fed in ONNX, where config.json says how wide its input is', async () => {
-    const folder = await folderOf(named('guidance scale'));
+    const folder = await folderWith(otherInputs('guidance scale'));
     await exported(folder);
     expect(await furthestPicture(await openPipeline(engine, folder), 'guidance scale')).toBeLessThan(NEAR);
     const config = join(folder, 'unet/config.json');
@@ -207,20 +152,20 @@ describe('a network with channels beside the latents', () => {
   it.each(casesOf(['inpainting'], ['instruct-pix2pix']))(
     'should draw what diffusers draws: %s',
     async (name) => {
-      const pipeline = await openPipeline(engine, await folderOf(named(name)), named(name));
+      const pipeline = await openPipeline(engine, await folderWith(otherInputs(name)), otherInputs(name));
       expect(await furthestPicture(pipeline, name)).toBeLessThan(NEAR);
     },
   );
 
   it.runIf(RUNS_ALL)('should be filled in ONNX', async () => {
-    const folder = await folderOf(named('inpainting'));
+    const folder = await folderWith(otherInputs('inpainting'));
     await exported(folder);
-    const pipeline = await openPipeline(engine, folder, named('inpainting'));
+    const pipeline = await openPipeline(engine, folder, otherInputs('inpainting'));
     expect(await furthestPicture(pipeline, 'inpainting')).toBeLessThan(NEAR);
   });
 
   it('should be refused where there is not a number for each, by the name of the setting', async () => {
-    const folder = await folderOf(named('inpainting'));
+    const folder = await folderWith(otherInputs('inpainting'));
     const refused = async (of: string, extraChannels?: readonly number[]) =>
       (await faultOf(() => openPipeline(engine, of, { extraChannels }))).join(' ');
     const wanted = `TRIB_CONFIG model.extraChannels: expected 5 numbers, because the UNet of ${folder} takes 9 channels, 4 of latents and 5 beside them, as inpainting: a mask, then the latents of a masked picture, got`;
@@ -241,8 +186,8 @@ describe('a network with channels beside the latents', () => {
 it.each(casesOf(['both'], ['guidance scale', 'inpainting']))(
   'should be trained on what it is sampled with: %s',
   async (name) => {
-    const [scaled, filled] = [named('guidance scale'), named('inpainting')];
-    const folder = await (name === 'both' ? folderOf(scaled, filled) : folderOf(named(name)));
+    const [scaled, filled] = [otherInputs('guidance scale'), otherInputs('inpainting')];
+    const folder = await (name === 'both' ? folderWith(scaled, filled) : folderWith(otherInputs(name)));
     const options = name === 'guidance scale' ? {} : filled;
     const errors = await trainingErrors(await openPipeline(engine, folder, options), 7.5);
     expect(errors.ratio).toBeLessThan(1e-5);

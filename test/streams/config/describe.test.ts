@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { describeTopology } from '../../../src/streams/config/describe.js';
 import { loadTopology } from '../../../src/streams/config/load-topology.js';
+import { deriveSizes } from '../../../src/streams/config/resolved/derived-sizes.js';
 import { configOf } from './config-of.js';
 
 describe('describeTopology', () => {
@@ -49,15 +50,24 @@ describe('describeTopology', () => {
     ['mode: fraction, timestepFraction: 1', '9: the last 10 of 10, without'],
   ])('should say that a step which draws no noise is left out of %s', (schedule, text) => {
     const config = configOf(`stages.schedule={type: schedule, ${schedule}}`);
-    expect(Object.fromEntries(describeTopology(config, 9))['trained steps']).toBe(
+    expect(Object.fromEntries(describeTopology(config, { noisySteps: 9 }))['trained steps']).toBe(
       `${text} step 9, which arrives at the clean picture and draws no noise`,
     );
-    expect(describeTopology(config, 10)).toEqual(describeTopology(config));
+    expect(describeTopology(config, { noisySteps: 10 })).toEqual(describeTopology(config));
   });
 
   it('should say nothing of a step without noise that no round would train', () => {
     const config = configOf('stages.schedule={type: schedule, mode: fraction, timestepFraction: 0.99}');
-    expect(describeTopology(config, 9)).toEqual(describeTopology(config));
+    expect(describeTopology(config, { noisySteps: 9 })).toEqual(describeTopology(config));
+  });
+
+  it('should count a network once a step that takes the guidance scale', () => {
+    const config = configOf('stages.sampler.guidanceScale=7');
+    const [guided, distilled] = [{}, { takesScale: true }].map((model) => deriveSizes(config, model));
+    expect(distilled?.samplingEvaluations).toBe((guided?.samplingEvaluations ?? 0) / 2);
+    expect(distilled?.trainingEvaluations).toBe((guided?.trainingEvaluations ?? 0) / 2);
+    const rows = Object.fromEntries(describeTopology(config, { takesScale: true }));
+    expect(rows['UNet evaluations']).toContain(distilled?.samplingEvaluations.toLocaleString('en-US'));
   });
 
   it('should say when a round closes by time', () => {

@@ -23,6 +23,6 @@ export function textWith(settings: StageSettings): string {
 }
 
 /** What lint says of the smallest config with other settings of some stages. */
-export function faultsWith(settings: StageSettings, options: Pick<LintOptions, 'noisySteps'> = {}): string[] {
+export function faultsWith(settings: StageSettings, options: Pick<LintOptions, 'model'> = {}): string[] {
   return lintTopology(textWith(settings), 'a.yaml', options).faults.map(({ message }) => message);
 }

@@ -1,4 +1,7 @@
-/** @file DPOK on a tiny Stable Diffusion with LoRA of its text encoder: replay, value network, and KL to the frozen model. */
+/**
+ * @file DPOK on a tiny Stable Diffusion that takes the guidance scale (LCM), with LoRA of its text encoder: replay, value
+ * network, and KL to the frozen model.
+ */
 
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -8,6 +11,7 @@ import { stageOf } from '../../../src/streams/config/resolved/stage-of.js';
 import { findFileFaults } from '../../../src/streams/run/file-faults.js';
 import { startingParameters } from '../../../src/streams/stages/trainer/starting-parameters.js';
 import { faultOf } from '../../fixtures/fault-of.js';
+import { folderWith, otherInputs } from '../../fixtures/other-inputs.js';
 import { sd15Overrides } from '../../fixtures/sd15-presets.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { RUNS_ALL } from '../../fixtures/test-all.js';
@@ -22,6 +26,7 @@ it('should train both adapters from a ratio of 1, and go on from a checkpoint to
   const prompts = stageOf(await loadTopology(PRESET), 'prompts');
   const config = await loadTopology(PRESET, [
     ...(await sd15Overrides('sd15-dpok', folder, prompts)),
+    `model.pipeline=${await folderWith(otherInputs('guidance scale'))}`,
     `model.lora.textEncoder=${TEXT_LAYERS}`,
     'checkpoints.everyRounds=1',
   ]);
@@ -40,6 +45,8 @@ it('should train both adapters from a ratio of 1, and go on from a checkpoint to
     expect(round).toMatchObject({ groups: 4, lostGroups: 0, deadLetters: 0 });
     expect(round?.rewardStd).toBeGreaterThan(0);
     expect(round?.gradNorm).toBeGreaterThan(0);
+    // Four trajectories of four steps; two updates of four transitions. Nothing runs twice.
+    expect(round?.networkRows).toEqual({ sampling: 16, training: 8 });
   }
   expect(first?.maxRatioDeviation).toBeLessThan(1e-5);
   // The policy leaves the model whose encoder is frozen.

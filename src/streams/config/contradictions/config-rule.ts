@@ -1,3 +1,4 @@
+import type { ModelFacts } from '../resolved/model-facts.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
 import type { FaultDetail, Path } from '../source/fault.js';
 
@@ -8,9 +9,9 @@ export interface Contradiction extends FaultDetail {
 
 /**
  * Reads several settings and returns those that do not fit together.
- * @param noisySteps - leading sampler steps that draw noise under the model's scheduler; absent where no model was read.
+ * @param model - what is known of the config's model; nothing where none was read.
  */
-export type ConfigRule = (config: ResolvedConfig, noisySteps?: number) => readonly Contradiction[];
+export type ConfigRule = (config: ResolvedConfig, model: ModelFacts) => readonly Contradiction[];
 
 /** Returns a contradiction at a path, with the other settings it depends on. */
 export function contradiction(

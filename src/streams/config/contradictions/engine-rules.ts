@@ -5,7 +5,7 @@ import { findStage } from '../resolved/stage-of.js';
 import { type ConfigRule, divisorsNear, useOneOf } from './config-rule.js';
 
 /** Rows that only fill up a run cost as much as others. */
-const chunksDivideBatches: ConfigRule = (config, noisySteps) => {
+const chunksDivideBatches: ConfigRule = (config, { noisySteps }) => {
   const sampler = findStage(config, 'sampler');
   if (!sampler || sampler.chunkSize === undefined) return [];
   const { chunkSize, groupsPerBatch, guidanceScale } = sampler;

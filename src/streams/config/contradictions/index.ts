@@ -1,6 +1,7 @@
 /** @file Contradictions: each rule reads several settings and reports those that do not fit together. */
 
 import type { StageType } from '../../stages/index.js';
+import type { ModelFacts } from '../resolved/model-facts.js';
 import { findStage } from '../resolved/stage-of.js';
 import type { ResolvedConfig } from '../schema/topology-schema.js';
 import { COMBINE_RULES } from './combine-rules.js';
@@ -16,8 +17,8 @@ import { TRAINER_RULES } from './trainer-rules.js';
 import { TREE_RULES } from './tree-rules.js';
 
 /** Returns every contradiction in a config whose fields are all valid by themselves. */
-export function findContradictions(config: ResolvedConfig, noisySteps?: number): Contradiction[] {
-  return RULES.flatMap((rule) => rule(config, noisySteps));
+export function findContradictions(config: ResolvedConfig, model: ModelFacts = {}): Contradiction[] {
+  return RULES.flatMap((rule) => rule(config, model));
 }
 
 /** Types of which a topology may have any number; two of `schedule` or `trainer` are two writers of a broadcast. */

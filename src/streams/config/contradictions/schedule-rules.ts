@@ -175,7 +175,7 @@ const correlationDecides: ConfigRule = (config) => {
 };
 
 /** A step that draws no noise has no log-prob, so a round of it alone would have nothing to train. */
-const roundsDrawNoise: ConfigRule = (config, noisySteps) => {
+const roundsDrawNoise: ConfigRule = (config, { noisySteps }) => {
   const prompts = findStage(config, 'prompts');
   const schedule = findStage(config, 'schedule');
   if (noisySteps === undefined || !prompts || !schedule) return [];

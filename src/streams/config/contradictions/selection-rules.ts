@@ -33,7 +33,7 @@ function drawsFit(
   return faults;
 }
 
-const updatesFit: ConfigRule = (config, noisySteps) => {
+const updatesFit: ConfigRule = (config, { noisySteps }) => {
   const prompts = findStage(config, 'prompts');
   const sampler = findStage(config, 'sampler');
   const schedule = findStage(config, 'schedule');

@@ -114,7 +114,7 @@ const ratiosAreToTheSampler: ConfigRule = (config) => {
   return faults;
 };
 
-const pairsShareNoTrainedStep: ConfigRule = (config, noisySteps) => {
+const pairsShareNoTrainedStep: ConfigRule = (config, { noisySteps }) => {
   const sampler = findStage(config, 'sampler');
   const trainer = findStage(config, 'trainer');
   if (!sampler || !trainer || createSurrogate(trainer.surrogate).trainsOn !== 'pairs') return [];
@@ -132,7 +132,7 @@ const pairsShareNoTrainedStep: ConfigRule = (config, noisySteps) => {
   ];
 };
 
-const someStepWeighs: ConfigRule = (config, noisySteps) => {
+const someStepWeighs: ConfigRule = (config, { noisySteps }) => {
   const sampler = findStage(config, 'sampler');
   const trainer = findStage(config, 'trainer');
   if (!sampler || trainer?.stepWeighting !== 'drop-last') return [];
@@ -162,7 +162,7 @@ const pairsHaveTwoBranches: ConfigRule = (config) => {
 };
 
 /** The score function is unbiased for the policy that sampled alone: one optimizer step, on everything. */
-const scoreFunctionIsOnPolicy: ConfigRule = (config, noisySteps) => {
+const scoreFunctionIsOnPolicy: ConfigRule = (config, { noisySteps }) => {
   const prompts = findStage(config, 'prompts');
   const advantages = findStage(config, 'advantages');
   const trainer = findStage(config, 'trainer');

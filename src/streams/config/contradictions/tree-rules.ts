@@ -56,7 +56,7 @@ const forkStepsFit: ConfigRule = (config) => {
   ];
 };
 
-const treesFitRule: ConfigRule = (config, noisySteps) => {
+const treesFitRule: ConfigRule = (config, { noisySteps }) => {
   const sampler = findStage(config, 'sampler');
   const advantages = findStage(config, 'advantages');
   const trees = intervalTrees(config, noisySteps);
@@ -111,7 +111,7 @@ const forksDrawNoise: ConfigRule = (config) => {
 };
 
 /** The same where it is the scheduler of the model that draws no noise. */
-const namedForksDrawNoise: ConfigRule = (config, noisySteps) => {
+const namedForksDrawNoise: ConfigRule = (config, { noisySteps }) => {
   const sampler = findStage(config, 'sampler');
   if (noisySteps === undefined || sampler?.forkPlan !== 'steps' || sampler.numBranches === 1) return [];
   const silent = sampler.forkSteps.find((step) => step >= noisySteps && step < sampler.numInferenceSteps);

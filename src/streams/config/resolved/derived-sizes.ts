@@ -1,9 +1,9 @@
 import { at } from '../../../at.js';
-import { usesGuidance } from '../../../models/diffusion/guided-output.js';
 import { createSurrogate } from '../../../models/objectives/index.js';
 import { selectableBranches } from '../../../operators/index.js';
 import type { ResolvedConfig, StageConfig } from '../schema/topology-schema.js';
 import { type IntervalTree, intervalTrees } from './interval-trees.js';
+import { type ModelFacts, passesOf } from './model-facts.js';
 import { stageOf } from './stage-of.js';
 
 /** Quantities that follow from a config. */
@@ -66,15 +66,16 @@ function optimizerSteps(samples: number, { innerEpochs, samplesPerUpdate, remain
  *
  * Equation: a group costs as many network rows as its tree has nodes before the leaves. B²-DiffuRL's has
  * (S - s + 1) + B (s - 1): the shared prefix and the branch point once, then B branches.
- * @param noisySteps - leading sampler steps that draw noise under the model's scheduler, default all.
+ * @param model - what is known of the config's model.
  */
-export function deriveSizes(config: ResolvedConfig, noisySteps?: number): DerivedSizes {
+export function deriveSizes(config: ResolvedConfig, model: ModelFacts = {}): DerivedSizes {
+  const { noisySteps } = model;
   const prompts = stageOf(config, 'prompts');
   const sampler = stageOf(config, 'sampler');
   const { updates } = stageOf(config, 'trainer');
   const trees = intervalTrees(config, noisySteps);
   const selectable = selectableSamples(trees, stageOf(config, 'advantages'), prompts.groupsPerRound);
-  const passes = usesGuidance(sampler.guidanceScale) ? 2 : 1;
+  const passes = passesOf(sampler.guidanceScale, model);
   const overRun = (ofRound: (tree: IntervalTree) => number) =>
     sum(trees.map((tree) => tree.rounds * ofRound(tree)));
   const { trainPrompts, heldOutPrompts, imagesPerPrompt } = config.evaluation;

@@ -119,13 +119,15 @@ describe('SCHEDULE_RULES with the scheduler of a model', () => {
   ])('should refuse rounds of a step that draws no noise alone: %s', (schedule, got) => {
     const settings = { ...shrinking, schedule };
     expect(faultsWith(settings)).toEqual([]);
-    expect(faultsWith(settings, { noisySteps: 10 })).toEqual([]);
-    expect(faultsWith(settings, { noisySteps: 9 })).toEqual([
+    expect(faultsWith(settings, { model: { noisySteps: 10 } })).toEqual([]);
+    expect(faultsWith(settings, { model: { noisySteps: 9 } })).toEqual([
       `a.yaml:5:37 stages.schedule.mode: expected a step that draws noise in every round, one of 0..8 (step 9 arrives at the clean picture: docs/models.md, Schedulers), got ${got}. Train at least one step more, or use a model with set_alpha_to_one: false and steps_offset: 1 in its scheduler_config.json.`,
     ]);
   });
 
   it('should take rounds that have one more', () => {
-    expect(faultsWith({ ...shrinking, schedule: 'mode: constant, steps: 2' }, { noisySteps: 9 })).toEqual([]);
+    expect(
+      faultsWith({ ...shrinking, schedule: 'mode: constant, steps: 2' }, { model: { noisySteps: 9 } }),
+    ).toEqual([]);
   });
 });

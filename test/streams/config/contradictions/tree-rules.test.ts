@@ -109,7 +109,7 @@ describe('TREE_RULES with the scheduler of a model', () => {
 
   it('should refuse a fork at a step that draws no noise', () => {
     expect(faultsWith(forked)).toEqual([]);
-    expect(faultsWith(forked, { noisySteps: 9 })).toEqual([
+    expect(faultsWith(forked, { model: { noisySteps: 9 } })).toEqual([
       expect.stringContaining(
         'stages.sampler.forkSteps: expected forks at the 9 steps that draw noise (the last arrives at the clean picture: docs/models.md, Schedulers), got 9. Remove it: its branches would be copies of each other.',
       ),

@@ -3,7 +3,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import type { ResolvedConfig } from '../../../src/streams/config/schema/topology-schema.js';
-import { readNoisySteps } from '../../../src/streams/run/noisy-steps.js';
+import { readModelFacts } from '../../../src/streams/run/read-model-facts.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 import { eventsOf, runTiny, tinyConfig, UNGUARDED } from '../../fixtures/tiny-run.js';
 
@@ -18,13 +18,15 @@ async function tinyWith(changes: object, overrides: readonly string[] = []): Pro
 it('should read from the model how many steps draw noise, and take all where it is not there', async () => {
   const plain = await tinyWith({});
   const { numInferenceSteps } = plain.stages.sampler as unknown as { numInferenceSteps: number };
-  expect(await readNoisySteps(plain)).toBe(numInferenceSteps);
+  const noisySteps = numInferenceSteps;
+  expect(await readModelFacts(plain)).toEqual({ noisySteps, takesScale: false });
   const config = await tinyWith({ set_alpha_to_one: true });
-  expect(await readNoisySteps(config)).toBe(numInferenceSteps - 1);
+  expect(await readModelFacts(config)).toEqual({ noisySteps: noisySteps - 1, takesScale: false });
   const pictures = ['stages.sampler.guidanceScale=1', 'stages.trainer.surrogate={type: sft}'];
-  expect(await readNoisySteps(await tinyWith({ set_alpha_to_one: true }, pictures))).toBeUndefined();
+  const noised = await tinyWith({ set_alpha_to_one: true }, pictures);
+  expect(await readModelFacts(noised)).toEqual({ takesScale: false });
   await rm(config.model.pipeline, { recursive: true });
-  expect(await readNoisySteps(config)).toBeUndefined();
+  expect(await readModelFacts(config)).toBeUndefined();
 });
 
 it('should train an interval of s steps at s - 1 of them, and say so at the start', async () => {
