@@ -15,6 +15,7 @@ import { readJsonFile } from '../files/json-file.js';
 import { readModelFile } from '../graph/onnx/model-file.js';
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import { readPipelineFolder } from '../pipeline/pipeline-folder.js';
+import { isOneFile } from '../pipeline/pipeline-source.js';
 import { asFlow, asVPrediction } from './reparameterized-output.js';
 import { type Wrapping, wrapDenoiser } from './wrap-denoiser.js';
 
@@ -37,13 +38,14 @@ const JSON_FILE = {
  *
  * A flow gets `shift` 1 and the model's number of training timesteps. Its input `timestep` is float32.
  *
- * Errors: TRIB_MODEL if the model predicts something else, or its graph cannot be wrapped; TRIB_USAGE if `out` holds
+ * Errors: TRIB_MODEL if the model predicts something else, is not in ONNX form, or its graph cannot be wrapped; TRIB_USAGE if `out` holds
  * files; TRIB_FILE if it cannot be written.
  */
 export async function reparameterize(path: string, as: Reparameterization, out: string): Promise<void> {
   await requireEmptyFolder(out);
   const { scheduler, denoiser } = await readPipelineFolder(path);
   const epsilonScheduler = requireEpsilon(path, scheduler);
+  requireGraph(path, denoiser);
   requireLatentsAlone(path, denoiser);
   const { config, wrapping } = wrappingFor(createNoiseSchedule(epsilonScheduler), as);
   const anyFields = z.record(z.string(), z.unknown(), { error: 'expected an object' });
@@ -87,6 +89,18 @@ async function filesOf(path: string, parts: readonly string[]): Promise<FolderCo
       files[name] = new Uint8Array(await readFile(join(path, name)));
   }
   return files;
+}
+
+/** Nodes go around a graph; weights beside which one is built have nowhere to keep them. */
+function requireGraph(path: string, { modelPath, network }: DenoiserOnDisk): void {
+  if (network === null) return;
+  const got = isOneFile(path) ? 'a checkpoint in one file' : 'weights as safetensors';
+  const folder = isOneFile(path) ? '<folder>' : path;
+  const first = isOneFile(path)
+    ? `Write it as a folder, \`tributary convert ${path} <folder>\`, and export that`
+    : 'Export it';
+  const text = `${modelPath}: expected a UNet in ONNX form, to which nodes are added, got ${got}. ${first} with optimum: \`optimum-cli export onnx --model ${folder} <onnx folder>\`.`;
+  throw new TributaryError('TRIB_MODEL', text);
 }
 
 /** The nodes around a network scale its input, and add it to its output. */
