@@ -31,6 +31,7 @@ import { sharedEngine } from '../../fixtures/shared-engine.js';
 import { temporaryFolder } from '../../fixtures/temporary-folder.js';
 
 const SDXL = 'test/fixtures/stable-diffusion/sdxl';
+const CAT = { path: 'test/fixtures/textual-inversions/sdxl/cat.safetensors', token: '<cat>' };
 const PROMPT = 'two cats, oil on canvas!';
 
 let engine: Engine;
@@ -126,7 +127,7 @@ describe('a folder of ONNX graphs for SDXL', () => {
     );
     expect(await loaded.imageShape()).toEqual([3, 16, 16]);
 
-    // Changed weights, of a text encoder and of the denoiser.
+    // Changed weights, of a text encoder and of the denoiser; and a token of a textual inversion.
     const keys = ['text_encoder.text_model.encoder.layers.0.mlp.fc1', 'unet.conv_in'];
     const changes = Object.fromEntries(
       keys.map((key) => {
@@ -140,10 +141,12 @@ describe('a folder of ONNX graphs for SDXL', () => {
       }),
     );
     const rows: Float32Array[] = [];
+    const withToken: Float32Array[] = [];
     const changed: Float32Array[] = [];
     for (const folder of folders) {
-      const pipeline = await openPipeline(engine, folder, { changes });
+      const pipeline = await openPipeline(engine, folder, { changes, embeddings: [CAT] });
       rows.push(await pipeline.embedPrompt(PROMPT));
+      withToken.push(await pipeline.embedPrompt(`${PROMPT} <cat>`));
       const denoiser = await openDenoiser(engine, pipeline, { lora: TINY_LORA, rows: [2] });
       await denoiser.usePolicy(initialParameters(denoiser.adapters, TINY_LORA, 1));
       changed.push(await denoiser.predict(latents, 501, Float32Array.from([...row, ...row])));
@@ -151,6 +154,7 @@ describe('a folder of ONNX graphs for SDXL', () => {
     }
     for (const [one, before] of [
       [rows, row],
+      [withToken, await loaded.embedPrompt(`${PROMPT} <cat>`)],
       [changed, predictions[0]],
     ] as const) {
       const [first = row, second = row] = one;
