@@ -9,6 +9,8 @@ import type {
   Images,
   ImagesRequest,
   MetricsPage,
+  PersonDeletion,
+  PersonExport,
   RunInfo,
   RunSamples,
   RunSummary,
@@ -96,13 +98,13 @@ export class TributaryClient {
     return this.#json('v1/status');
   }
 
-  /** All that is kept of a person. */
-  exportPerson(person: string): Promise<Readonly<Record<string, unknown>>> {
+  /** All that is kept of a person; `complete` where all gateways have answered. */
+  exportPerson(person: string): Promise<PersonExport> {
     return this.#json(`v1/people/${encodeURIComponent(person)}`);
   }
 
-  /** Forgets who a person is. */
-  deletePerson(person: string): Promise<{ readonly groups: number; readonly votes: number }> {
+  /** Forgets a person; `complete` where all gateways have by now. */
+  deletePerson(person: string): Promise<PersonDeletion> {
     return this.#json(`v1/people/${encodeURIComponent(person)}`, { method: 'DELETE' });
   }
 

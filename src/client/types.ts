@@ -3,10 +3,26 @@
 import type { MetricsLine } from '../streams/directory/metrics-line.js';
 import type { Control } from '../streams/messages/control-state.js';
 import type { RunProgress } from '../streams/messages/run-events.js';
-import type { DeskEvent, DeskStatus, Judgment, ServedGroup } from '../streams/stages/gateway/desk.js';
+import type {
+  DeskEvent,
+  DeskStatus,
+  Judgment,
+  PersonDeletion,
+  PersonExport,
+  ServedGroup,
+} from '../streams/stages/gateway/desk.js';
 
-export type { GroupState, ServedTree } from '../streams/stages/gateway/desk.js';
-export type { Control, DeskStatus, Judgment, MetricsLine, RunProgress, ServedGroup };
+export type { GroupState, ServedTree, VoteLine } from '../streams/stages/gateway/desk.js';
+export type {
+  Control,
+  DeskStatus,
+  Judgment,
+  MetricsLine,
+  PersonDeletion,
+  PersonExport,
+  RunProgress,
+  ServedGroup,
+};
 
 /** A request for pictures, as OpenAI's Images API has it, with a seed. */
 export interface ImagesRequest {

@@ -7,6 +7,7 @@ import {
   type DeskErrorCode,
   type DeskEvent,
   type DrawRequest,
+  type PersonExport,
   type ServedGroup,
   type Vote,
 } from '../../src/streams/stages/gateway/desk.js';
@@ -16,6 +17,8 @@ export const PIXEL = Buffer.from(
   'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
   'base64',
 );
+
+const ALONE = { complete: true, gateways: { running: 1, answered: 1 } };
 
 export class FakeDesk implements Desk {
   readonly groups = new Map<string, ServedGroup>();
@@ -94,16 +97,21 @@ export class FakeDesk implements Desk {
     return { group, isNew: !before };
   }
 
-  async exportPerson(person: string): Promise<object> {
+  async exportPerson(person: string): Promise<PersonExport> {
+    const votes = this.votes.filter(({ vote }) => vote.voter === person);
     return {
       person,
       groups: this.own(person, 100),
-      votes: this.votes.filter(({ vote }) => vote.voter === person),
+      votes: votes.map(({ id: groupId, vote: { voter, idempotencyKey: _, ...judgment } }) => ({
+        ...{ groupId, voter, judgment },
+        at: '2026-11-30T12:00:00.000Z',
+      })),
+      ...ALONE,
     };
   }
 
   async deletePerson(person: string) {
-    return { groups: this.own(person, 100).length, votes: 0 };
+    return { groups: this.own(person, 100).length, votes: 0, ...ALONE };
   }
 
   status() {

@@ -104,11 +104,13 @@ describe('feedback', () => {
     expect(await client.groups({ voter: 'bob', limit: 5 })).toMatchObject([{ id: 'g-1' }]);
     expect(await client.groups({ user: 'bob' })).toMatchObject([{ id: 'g-1' }]);
     expect(await client.group('g-0')).toEqual(desk.group('g-0'));
+    const alone = { complete: true, gateways: { running: 1, answered: 1 } };
     expect(await client.exportPerson('bob')).toMatchObject({
       groups: [{ id: 'g-1' }],
-      votes: [{ id: 'g-0' }],
+      votes: [{ groupId: 'g-0', judgment: { best: 0 } }],
+      ...alone,
     });
-    expect(await client.deletePerson('bob')).toEqual({ groups: 1, votes: 0 });
+    expect(await client.deletePerson('bob')).toEqual({ groups: 1, votes: 0, ...alone });
     expect(await client.status()).toEqual(desk.status());
   });
 });

@@ -14,6 +14,7 @@ const GATEWAY = [
   'stages.gateway.type=gateway',
   'stages.gateway.pictures=3',
   'stages.gateway.guesses=0',
+  'stages.gateway.answerWithinMs=60000',
   // Where it is may differ, not whether it is stated.
   'stages.gateway.store=first',
   'stages.gateway.feedback.voters=2',
@@ -33,7 +34,7 @@ const GATEWAY = [
 const PATIENCE = { timeout: 60_000, interval: 50 };
 
 describe.skipIf(SKIP_REASON !== null)('two gateways over Kafka', () => {
-  it('should both know every group and vote, train each group once, and compare policies once', async () => {
+  it('should both know every group and vote, and forget a person, train each group once, and compare policies once', async () => {
     const folder = await temporaryFolder();
     const tiny = await tinyConfig(folder, { overrides: GATEWAY });
     const payloads = { type: 'folder' as const, folder: join(folder, 'payloads') };
@@ -71,6 +72,12 @@ describe.skipIf(SKIP_REASON !== null)('two gateways over Kafka', () => {
     const running = runTiny({ config, path: join(folder, 'run'), roles });
     const [first, second] = await Promise.all([gateway('first'), gateway('second')]);
     const { signal } = new AbortController();
+    // What is kept of a person is asked of both, and deleted by both.
+    const { id: carls } = await second.draw({ prompt: 'a red circle', client: 'carl', signal });
+    const both = { complete: true, gateways: { running: 2, answered: 2 } };
+    expect(await first.exportPerson('carl')).toMatchObject({ groups: [{ id: carls }], votes: [], ...both });
+    expect(await first.deletePerson('carl')).toEqual({ groups: 1, votes: 0, ...both });
+    expect([first.group(carls), second.group(carls)]).toEqual([undefined, undefined]);
     const ids: string[] = [];
     /** Draws at a gateway until both policies have, as its sampler may not have read of the second yet. */
     const drawBoth = async (desk: Desk, store: string): Promise<string> => {

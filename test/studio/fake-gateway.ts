@@ -191,7 +191,8 @@ export async function openFakeGateway(folder: string, { round = 40, port = 0 } =
       posted.push({ path, body });
       return send(response, await post(path, body));
     }
-    if (path.startsWith('/v1/people/')) return send(response, { groups: 1, votes: 2 });
+    if (path.startsWith('/v1/people/'))
+      return send(response, { groups: 1, votes: 2, complete: true, gateways: { running: 1, answered: 1 } });
     return send(response, get(path, searchParams));
   };
   const post = async (path: string, body: Record<string, unknown>): Promise<object | null> => {

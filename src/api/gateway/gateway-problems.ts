@@ -14,6 +14,7 @@ const STATUS: Readonly<Record<DeskErrorCode, number>> = {
   finished: 409,
   'out-of-range': 422,
   contradicts: 409,
+  deleted: 409,
   'shutting-down': 503,
 };
 

@@ -5,7 +5,16 @@ import type { HttpApp } from '../../server/create-app.js';
 import type { Desk, ServedGroup, Vote } from '../../streams/stages/gateway/desk.js';
 import { gatewayProblem } from './gateway-problems.js';
 import { addImagesRoute, type ImagesRouteOptions } from './images-route.js';
-import { feedbackRequest, groupList, groupSchema, groupsQuery, nameSchema, statusSchema } from './schemas.js';
+import {
+  feedbackRequest,
+  groupList,
+  groupSchema,
+  groupsQuery,
+  nameSchema,
+  personDeletion,
+  personExport,
+  statusSchema,
+} from './schemas.js';
 
 const groupPath = z.object({ id: z.string() });
 const picturePath = z.object({ id: z.string(), file: z.string() });
@@ -99,18 +108,18 @@ function addPersonRoutes(app: HttpApp, desk: Desk): void {
       operationId: 'exportPerson',
       summary: 'All that is kept of a person: what they asked for and said',
       params: personPath,
-      response: { 200: z.looseObject({}) },
+      response: { 200: personExport },
     },
-    handler: async ({ params: { person } }) => ({ ...(await desk.exportPerson(person)) }),
+    handler: ({ params: { person } }) => desk.exportPerson(person),
   });
   app.route({
     method: 'DELETE',
     url: '/v1/people/:person',
     schema: {
       operationId: 'deletePerson',
-      summary: 'Forget who a person is: their groups name nobody, and their votes are gone',
+      summary: 'Forget a person: what they asked for and said until now is gone',
       params: personPath,
-      response: { 200: z.object({ groups: z.int(), votes: z.int() }) },
+      response: { 200: personDeletion },
     },
     handler: ({ params: { person } }) => desk.deletePerson(person),
   });

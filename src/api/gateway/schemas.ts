@@ -157,6 +157,39 @@ export const statusSchema = z
   })
   .meta({ id: 'Status' });
 
+const gatewaysOfPerson = {
+  complete: z.boolean().describe('Whether all gateways that are at work have answered.'),
+  gateways: z.object({ running: z.int(), answered: z.int() }),
+};
+
+export const personExport = z
+  .object({
+    person: z.string(),
+    groups: z.array(groupSchema).readonly().describe('What they asked for, the newest first.'),
+    votes: z
+      .array(
+        z.object({
+          groupId: z.string(),
+          voter: z.string(),
+          judgment: z
+            .looseObject({})
+            .describe('As it was given: `best`, `ranking`, `ratings`, `none` or `skip`.'),
+          at: z.string().describe('ISO 8601.'),
+        }),
+      )
+      .readonly(),
+    ...gatewaysOfPerson,
+  })
+  .meta({ id: 'PersonExport', description: 'What the gateways of a run keep of a person.' });
+
+export const personDeletion = z
+  .object({
+    groups: z.int().describe('The most that a gateway had.'),
+    votes: z.int().describe('The most that a gateway had.'),
+    ...gatewaysOfPerson,
+  })
+  .meta({ id: 'PersonDeletion', description: 'How much was deleted. Gateways that are away follow.' });
+
 export const groupsQuery = section({
   needs: z.literal('feedback', { error: 'feedback' }).optional().describe('Groups that wait for a voter.'),
   voter: nameSchema

@@ -12,7 +12,7 @@ import type {
   TrainingInterval,
 } from '../../operators/index.js';
 import type { Control } from './control-state.js';
-import type { DrawnPictures, Feedback, PictureRequest } from './people.js';
+import type { AmongGateways, Deletion, DrawnPictures, Feedback, PictureRequest } from './people.js';
 import type { IncomingPrompt } from './prompts.js';
 import type { PickedTree } from './round-trees.js';
 
@@ -130,6 +130,8 @@ export interface TopicMessages {
   readonly requests: PictureRequest;
   readonly drawn: DrawnPictures;
   readonly feedback: Feedback;
+  readonly deletions: Deletion;
+  readonly people: AmongGateways;
   readonly control: Control;
   readonly metrics: ScoredMetric | JudgedMetric;
   /** Unchanged from the topic that the header `origin` names; `stage` and `reason` say who gave up, and why. */
@@ -142,6 +144,8 @@ export interface TopicMessages {
     | 'requests'
     | 'drawn'
     | 'feedback'
+    | 'deletions'
+    | 'people'
     | 'batches'];
 }
 

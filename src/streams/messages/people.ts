@@ -67,6 +67,54 @@ export interface Feedback {
   readonly givenAt: number;
 }
 
+/** A question among the gateways of a run. */
+export interface GatewayQuestion {
+  readonly id: string;
+  /** Milliseconds since 1970 after which nobody waits for answers. */
+  readonly expiresAt: number;
+}
+
+/** A person whom every gateway forgets, however late it reads of it. */
+export interface Deletion {
+  /** SHA-256 of the name in UTF-8, in hexadecimal: this is kept for long, and shall not tell who it was. */
+  readonly person: string;
+  /** Milliseconds since 1970: what they asked for and said until then is deleted. */
+  readonly deletedAt: number;
+  /** Answered by who has done it. */
+  readonly question: GatewayQuestion;
+}
+
+/** What a gateway asks the others, or answers. */
+export type AmongGateways = PersonQuestion | PersonAnswer;
+
+/** What is kept of a person? */
+export interface PersonQuestion {
+  readonly question: GatewayQuestion;
+  readonly person: string;
+}
+
+export interface PersonAnswer {
+  /** Id of the question. */
+  readonly answerTo: string;
+  /** Name of the gateway that answers. */
+  readonly gateway: string;
+  readonly found: KeptOfPerson | RemovedOfPerson;
+}
+
+/** What a gateway keeps of a person. */
+export interface KeptOfPerson {
+  /** What they asked for: `group.json` as JSON text, and how many votes the group has. */
+  readonly groups: readonly { readonly record: string; readonly votes: number }[];
+  /** What they said: lines of `votes.jsonl`. */
+  readonly votes: readonly string[];
+}
+
+/** How much of a person a gateway has deleted. */
+export interface RemovedOfPerson {
+  readonly removedGroups: number;
+  readonly removedVotes: number;
+}
+
 /** It names a folder of the gateway. */
 const GROUP_ID = /^g-[0-9a-f]{24}$/;
 

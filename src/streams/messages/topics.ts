@@ -14,6 +14,8 @@ type MessageKind =
   | 'picture request'
   | 'drawn pictures'
   | 'feedback'
+  | 'deletion'
+  | 'among gateways'
   | 'dead letter';
 
 export interface TopicSpec {
@@ -21,7 +23,7 @@ export interface TopicSpec {
   readonly kind: 'queue' | 'broadcast';
   readonly message: MessageKind;
   /** What messages are keyed by; order is kept per key. */
-  readonly key: 'prompt id' | 'group id' | 'run id';
+  readonly key: 'prompt id' | 'group id' | 'run id' | 'person' | 'question id';
   /** Whether a stage must read it. The run itself reads the others. */
   readonly needsReader: boolean;
   /** Whether anyone outside the topology may write it; it then needs no stage that does. Default: no. */
@@ -118,6 +120,21 @@ export const TOPICS = {
     needsReader: true,
     isFedFromOutside: true,
     summary: 'What people say of the pictures of a group. Every gateway reads all of it.',
+  },
+  deletions: {
+    kind: 'queue',
+    message: 'deletion',
+    key: 'person',
+    needsReader: true,
+    summary:
+      'People whose data is deleted. Every gateway reads all of them, over Kafka also one that was away.',
+  },
+  people: {
+    kind: 'queue',
+    message: 'among gateways',
+    key: 'question id',
+    needsReader: true,
+    summary: 'What gateways ask each other about a person, and answer. Kept for an hour.',
   },
   control: {
     kind: 'broadcast',

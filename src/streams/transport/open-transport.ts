@@ -2,6 +2,7 @@
 
 import { TributaryError } from '../../errors.js';
 import { kindOfTopic, ownTopics } from '../config/graph/topology-graph.js';
+import { deletionHours } from '../config/resolved/deletion-hours.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { TopicMessages } from '../messages/messages.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from '../messages/topics.js';
@@ -70,7 +71,15 @@ async function openShared(options: TransportOptions): Promise<OpenTransport> {
   const { kafka, maxAttempts } = config.transport;
   const { driver, prefix, inCluster } = await openKafka(config, warn);
   const isLocal = ({ name }: { readonly name: string }) => LOCAL_TOPICS.includes(name);
-  const declarations = topicDeclarations(config);
+  const keptFor = new Map([
+    ['deletions', deletionHours(config)],
+    // What is exported of a person should not lie about.
+    ['people', 1],
+  ]);
+  const declarations = topicDeclarations(config).map((topic) => {
+    const retentionHours = keptFor.get(topic.name);
+    return retentionHours === undefined ? topic : { ...topic, retentionHours };
+  });
   try {
     const shared = await createKafkaTransport<TopicMessages>({
       driver,

@@ -1,6 +1,7 @@
 /** @file Keys, looks, and what is kept of a person. */
 
 import { useState } from 'preact/hooks';
+import type { PersonDeletion } from '../../client/types.js';
 import { request, wordsOf } from '../api/request.js';
 import { Dialog } from '../parts/dialog.jsx';
 import { forgetPerson, person, setPerson, THEMES } from '../state/person.js';
@@ -81,10 +82,13 @@ function OwnData() {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   };
   const remove = async () => {
-    const { groups, votes } = await request<{ readonly groups: number; readonly votes: number }>(address, {
+    const { groups, votes, complete, gateways } = await request<PersonDeletion>(address, {
       method: 'DELETE',
     });
-    setSaid(`${groups} groups and ${votes} choices were deleted.`);
+    const others = complete
+      ? ''
+      : ` ${gateways.running - gateways.answered} of ${gateways.running} gateways have yet to do the same.`;
+    setSaid(`${groups} groups and ${votes} choices were deleted.${others}`);
     setTimeout(forgetPerson, 1500);
   };
   const tell = (error: unknown) => setSaid(wordsOf(error));

@@ -22,6 +22,8 @@ export type QueueName =
   | 'requests'
   | 'drawn'
   | 'feedback'
+  | 'deletions'
+  | 'people'
   | 'batches'
   | 'metrics'
   | 'dead-letters';

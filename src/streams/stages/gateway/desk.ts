@@ -62,6 +62,35 @@ export interface ServedGroup {
   readonly requestedBy: string | null;
 }
 
+/** A vote as it is kept: a line of `votes.jsonl`. */
+export interface VoteLine {
+  readonly groupId: string;
+  readonly voter: string;
+  readonly judgment: Judgment;
+  /** ISO 8601. */
+  readonly at: string;
+}
+
+/** Who has answered for a person. */
+export interface GatewaysOfPerson {
+  /** Whether all gateways that are at work have. */
+  readonly complete: boolean;
+  readonly gateways: { readonly running: number; readonly answered: number };
+}
+
+export interface PersonExport extends GatewaysOfPerson {
+  readonly person: string;
+  /** What they asked for, the newest first. */
+  readonly groups: readonly ServedGroup[];
+  readonly votes: readonly VoteLine[];
+}
+
+/** How much was deleted: the most that a gateway had. */
+export interface PersonDeletion extends GatewaysOfPerson {
+  readonly groups: number;
+  readonly votes: number;
+}
+
 /** A judgment, and who gives it. Skipping is no feedback: the group is not shown to this voter again. */
 export type Vote = {
   readonly voter: string;
@@ -126,10 +155,16 @@ export interface Desk {
    * {@link DeskError}: unknown-group, finished, out-of-range, contradicts (this voter has said something else), shutting-down.
    */
   vote(id: string, vote: Vote): Promise<{ readonly group: ServedGroup; readonly isNew: boolean }>;
-  /** All that is kept of a person, as JSON: what they asked for and what they voted. */
-  exportPerson(person: string): Promise<object>;
-  /** Forgets who a person is: their groups no longer name them, and their votes are gone from the files. */
-  deletePerson(person: string): Promise<{ readonly groups: number; readonly votes: number }>;
+  /**
+   * All that the gateways of the run keep of a person: what they asked for and what they voted. Waits for each that is at work, up
+   * to a bound.
+   */
+  exportPerson(person: string): Promise<PersonExport>;
+  /**
+   * Forgets a person: what they asked for and voted until now is gone from the files of every gateway, and what of it is still on
+   * its way is not kept. One that is away follows when it is back; those at work are waited for, up to a bound.
+   */
+  deletePerson(person: string): Promise<PersonDeletion>;
   /** All that happens from now on; hot, and it completes when the desk closes. */
   readonly events$: Observable<DeskEvent>;
   status(): DeskStatus;
@@ -147,6 +182,7 @@ export const DESK_ERROR_CODES = {
   finished: 'the group takes no more votes',
   'out-of-range': 'the vote does not fit the pictures of the group or the rule',
   contradicts: 'this voter has given another vote',
+  deleted: 'what this person asked for and said was deleted meanwhile',
   'shutting-down': 'the run is ending',
 } as const;
 

@@ -24,12 +24,16 @@ import {
   DeskError,
   type DeskEvent,
   type DrawRequest,
+  type PersonDeletion,
+  type PersonExport,
   type ServedGroup,
   type Vote,
 } from './desk.js';
 import { DrawQueue, shuttingDown } from './draw-queue.js';
 import type { GatewayStore } from './gateway-store.js';
 import type { GroupBook } from './group-book.js';
+import { deleted } from './group-votes.js';
+import type { PersonData } from './person-data.js';
 import type { ServingRule } from './serving-rule.js';
 
 interface GatewayDeskOptions {
@@ -40,6 +44,7 @@ interface GatewayDeskOptions {
   readonly book: GroupBook;
   readonly store: GatewayStore;
   readonly caughtUp: CatchUp;
+  readonly people: PersonData;
   /** What must not be served; null where all may be. */
   readonly rule: ServingRule | null;
   readonly scheduler?: SchedulerLike;
@@ -141,13 +146,12 @@ export class GatewayDesk implements Desk {
     return { group: this.#kept(id), isNew: taken };
   }
 
-  async exportPerson(person: string): Promise<object> {
-    const { book } = this.options;
-    return { person, groups: book.askedBy(person, Number.POSITIVE_INFINITY), votes: book.votesBy(person) };
+  exportPerson(person: string): Promise<PersonExport> {
+    return this.options.people.export(person);
   }
 
-  deletePerson(person: string): Promise<{ readonly groups: number; readonly votes: number }> {
-    return this.options.book.forget(person);
+  deletePerson(person: string): Promise<PersonDeletion> {
+    return this.options.people.delete(person);
   }
 
   status() {
@@ -175,20 +179,29 @@ export class GatewayDesk implements Desk {
       this.#queue.settle(id, error);
       return;
     }
-    await book.take(message);
+    if (!(await book.take(message))) {
+      this.#queue.settle(id, deleted(`group ${id}`));
+      return;
+    }
     this.#drawing.delete(id);
     for (const { step, node } of message.guesses) this.#own$.next({ type: 'step', id, step, node });
     this.#queue.settle(id, null);
   }
 
-  /** A vote has come, of this desk or of others. Rejects with a {@link DeskError} where nobody else is told. */
-  async said(message: Feedback, voteId: string | undefined): Promise<void> {
+  /**
+   * A vote has come, of this desk or of others. Rejects with a {@link DeskError} where nobody else is told. One of somebody who was
+   * deleted since leaves no trace.
+   */
+  async said(vote: Feedback, voteId: string | undefined): Promise<void> {
+    // Those of other programs may lie in the future, where no deletion would reach them.
+    const message = { ...vote, givenAt: Math.min(vote.givenAt, this.#scheduler.now()) };
     const waiter = voteId === undefined ? undefined : this.#waiters.get(voteId);
     if (voteId !== undefined) this.#waiters.delete(voteId);
     try {
       const isNew = await this.options.book.judge(message);
       waiter?.resolve(isNew);
     } catch (error) {
+      if (!waiter && error instanceof DeskError && error.code === 'deleted') return;
       if (!waiter) throw error;
       waiter.reject(error);
       if (!(error instanceof DeskError)) throw error;
@@ -207,6 +220,7 @@ export class GatewayDesk implements Desk {
     this.#queue.close();
     for (const { reject } of this.#waiters.values()) reject(shuttingDown());
     this.#waiters.clear();
+    this.options.people.close();
     this.#own$.complete();
   }
 

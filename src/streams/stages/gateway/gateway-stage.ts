@@ -15,6 +15,7 @@ import {
   tap,
   timer,
 } from 'rxjs';
+import { deletionHours } from '../../config/resolved/deletion-hours.js';
 import { stageOf } from '../../config/resolved/stage-of.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { TopicMessages } from '../../messages/messages.js';
@@ -26,6 +27,7 @@ import { type Desk, DeskError } from './desk.js';
 import { GatewayDesk, voteIdOf } from './gateway-desk.js';
 import { GatewayStore } from './gateway-store.js';
 import { GroupBook } from './group-book.js';
+import { PersonData } from './person-data.js';
 import type { ServingRule } from './serving-rule.js';
 
 /** An open gateway: the desk for people, and what the stage works with. */
@@ -41,6 +43,7 @@ interface GatewayParts {
   readonly book: GroupBook;
   readonly store: GatewayStore;
   readonly caughtUp: CatchUp;
+  readonly people: PersonData;
   readonly scheduler: SchedulerLike;
 }
 
@@ -60,7 +63,7 @@ interface GatewayOptions {
 }
 
 /** Messages of a topic that are taken at the same time; votes may wait for their groups, and are small. */
-const AT_ONCE = { drawn: 16, feedback: 256 } as const;
+const AT_ONCE = { drawn: 16, feedback: 256, deletions: 16, people: 16 } as const;
 const PRUNING_MS = 3_600_000;
 
 /**
@@ -81,16 +84,20 @@ export async function openGateway({
   const { maxStaleness } = stageOf(config, 'trainer');
   const { groupsPerBatch } = stageOf(config, 'sampler');
   const { store, kept } = await GatewayStore.open(path, warn);
-  const book = new GroupBook({ settings, maxStaleness, store, kept, finishedRounds, scheduler });
+  const book = new GroupBook({
+    ...{ settings, maxStaleness, store, kept, finishedRounds, scheduler },
+    deletionHours: deletionHours(config),
+  });
   // In one process there is no other gateway.
   const withinMs = config.transport.kind === 'in-process' ? 0 : settings.catchUpWithinMs;
   const caughtUp = catchUp({ book, withinMs, scheduler });
+  const people = new PersonData({ transport, book, name: store.name, withinMs, scheduler });
   const desk = new GatewayDesk({
-    ...{ settings, groupsPerBatch, transport, book, store, caughtUp, rule, scheduler },
+    ...{ settings, groupsPerBatch, transport, book, store, caughtUp, people, rule, scheduler },
   });
   return {
     desk,
-    parts: { desk, book, store, caughtUp, scheduler },
+    parts: { desk, book, store, caughtUp, people, scheduler },
     async close() {
       desk.close();
       book.close();
@@ -108,10 +115,10 @@ export async function openGateway({
  */
 export function gatewayStage(
   context: StageContext,
-  { desk, book, store, caughtUp, scheduler }: GatewayParts,
+  { desk, book, store, caughtUp, people, scheduler }: GatewayParts,
 ): Observable<never> {
   const { transport, firstRound } = context;
-  const everyGateway = <Topic extends 'drawn' | 'feedback'>(topic: Topic) =>
+  const everyGateway = <Topic extends keyof typeof AT_ONCE>(topic: Topic) =>
     transport.subscribe({ topic, consumerGroup: `gateway-${store.name}`, maxInFlight: AT_ONCE[topic] });
   const drawn$ = everyGateway('drawn').pipe(
     mergeMap(async (delivery) => {
@@ -136,6 +143,19 @@ export function gatewayStage(
       }
     }),
   );
+  const isAlone = context.config.transport.kind === 'in-process';
+  const deleted$ = everyGateway('deletions').pipe(
+    concatMap(async (delivery) => {
+      await people.deleted(delivery.message);
+      delivery.ack();
+    }),
+  );
+  const heard$ = everyGateway('people').pipe(
+    concatMap(async (delivery) => {
+      await people.heard(delivery.message);
+      delivery.ack();
+    }),
+  );
   const decided$ = book.decided$.pipe(
     concatMap(({ id, prompt }) =>
       transport.publish('incoming-prompts', { key: id, message: { id, prompt } }),
@@ -155,6 +175,7 @@ export function gatewayStage(
     said$,
     rounds$,
     pruned$,
+    isAlone ? EMPTY : merge(deleted$, heard$),
     answerTickets(context, { book, store, caughtUp }),
   ).pipe(ignoreElements());
 }

@@ -14,15 +14,16 @@ import type { Trajectory } from '../../../models/rollouts/sampler.js';
 import type { RolloutGroup } from '../../../operators/index.js';
 import type { DrawnGroup } from '../../messages/people.js';
 import { trajectoriesCodec } from '../../transport/wire/rollout-codecs.js';
-import { type GroupRecord, groupRecordSchema, type VoteLine, voteLineSchema } from './group-record.js';
+import { type DeletionLine, deletionLineSchema } from './deleted-people.js';
+import type { VoteLine } from './desk.js';
+import { type GroupRecord, groupRecordSchema, voteLineSchema } from './group-record.js';
 import type { PreferencePair } from './preference-pairs.js';
 
 const GROUP_FILE = 'group.json';
 const TRAJECTORIES_FILE = 'trajectories.bin';
 const VOTES_FILE = 'votes.jsonl';
 const PAIRS_FILE = 'pairs.jsonl';
-/** Lines that could not be read, as they were. */
-const DAMAGED_FILE = 'votes.damaged.jsonl';
+const DELETED_FILE = 'deleted.jsonl';
 /** Names a reader of the topics that every gateway reads as a whole. */
 const NAME_FILE = 'name';
 
@@ -32,11 +33,12 @@ export interface KeptFiles {
   readonly groups: readonly GroupRecord[];
   /** In the order in which they were given. */
   readonly votes: readonly VoteLine[];
+  readonly deletions: readonly DeletionLine[];
 }
 
 /**
  * The files of a gateway: `groups/<id>/` with `group.json`, the pictures as PNG and `trajectories.bin` (a `GroupTrajectories` of
- * tributary.proto), `votes.jsonl`, and `pairs.jsonl`, which follows from both.
+ * tributary.proto), `votes.jsonl`, `pairs.jsonl`, which follows from both, and `deleted.jsonl`, which says who was deleted.
  *
  * Every file is whole or not there. A vote is on disk when its promise is kept; a last line that a crash cut short was never
  * answered for.
@@ -68,8 +70,9 @@ export class GatewayStore {
     if (name !== known.trim()) await writeFileAtomic(join(path, NAME_FILE), `${name}\n`);
     const store = new GatewayStore(path, name);
     const groups = await store.#readGroups(warn);
-    const votes = await store.#readVotes(warn);
-    return { store, kept: { groups, votes } };
+    const votes = await store.#readLines(VOTES_FILE, voteLineSchema, { what: 'a vote', warn });
+    const deletions = await store.#readLines(DELETED_FILE, deletionLineSchema, { what: 'a deletion', warn });
+    return { store, kept: { groups, votes, deletions } };
   }
 
   async saveGroup(record: GroupRecord, { group, pictures, guesses }: DrawnGroup): Promise<void> {
@@ -110,6 +113,14 @@ export class GatewayStore {
       await writeFileAtomic(join(this.path, VOTES_FILE), lines.map(textOf).join(''));
       await writeFileAtomic(join(this.path, PAIRS_FILE), pairs.map(textOf).join(''));
     });
+  }
+
+  appendDeletion(line: DeletionLine): Promise<void> {
+    return this.#append(() => append(join(this.path, DELETED_FILE), [line]));
+  }
+
+  rewriteDeletions(lines: readonly DeletionLine[]): Promise<void> {
+    return this.#append(() => writeFileAtomic(join(this.path, DELETED_FILE), lines.map(textOf).join('')));
   }
 
   async removeGroup(id: string): Promise<void> {
@@ -173,26 +184,32 @@ export class GatewayStore {
     return groups.sort(byTime);
   }
 
-  async #readVotes(warn: (message: string) => void): Promise<VoteLine[]> {
-    const path = join(this.path, VOTES_FILE);
+  /** Lines that cannot be read are set aside as they are, in a file beside. */
+  async #readLines<Schema extends z.ZodType>(
+    file: string,
+    schema: Schema,
+    { what, warn }: { readonly what: string; readonly warn: (message: string) => void },
+  ): Promise<z.output<Schema>[]> {
+    const path = join(this.path, file);
+    const damagedFile = file.replace('.jsonl', '.damaged.jsonl');
     const content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return '';
       throw error;
     });
     const lines = content.split('\n').filter((line) => line !== '');
-    const read = lines.map((line) => parsed(line, voteLineSchema));
-    const votes = read.filter((vote) => vote !== null);
+    const read = lines.map((line) => parsed(line, schema));
+    const whole = read.filter((line) => line !== null);
     const damaged = lines.filter((_, index) => read[index] === null);
     // Otherwise the next line would be added to one that a crash cut short.
     if (damaged.length > 0 || !(content === '' || content.endsWith('\n'))) {
-      await append(join(this.path, DAMAGED_FILE), damaged, (line) => `${line}\n`);
-      await writeFileAtomic(path, votes.map(textOf).join(''));
+      await append(join(this.path, damagedFile), damaged, (line) => `${line}\n`);
+      await writeFileAtomic(path, whole.map((line) => textOf(line as object)).join(''));
     }
     if (damaged.length > 0)
       warn(
-        `${path}: expected a vote on every line, got ${damaged.length} that cannot be read. They are set aside in ${DAMAGED_FILE}.`,
+        `${path}: expected ${what} on every line, got ${damaged.length} that cannot be read. They are set aside in ${damagedFile}.`,
       );
-    return votes;
+    return whole;
   }
 }
 

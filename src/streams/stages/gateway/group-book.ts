@@ -8,7 +8,8 @@ import {
 import type { StageConfig } from '../../config/schema/topology-schema.js';
 import type { PartialRound } from '../../messages/messages.js';
 import type { DrawnGroup, Feedback } from '../../messages/people.js';
-import type { ServedGroup } from './desk.js';
+import { DeletedPeople, personKey } from './deleted-people.js';
+import type { ServedGroup, VoteLine } from './desk.js';
 import type { GatewayStore, KeptFiles } from './gateway-store.js';
 import {
   fitsGroup,
@@ -17,10 +18,9 @@ import {
   newRecord,
   servedGroup,
   stateOf,
-  type VoteLine,
   voteLine,
 } from './group-record.js';
-import { finished, GroupVotes, unknownGroup } from './group-votes.js';
+import { deleted, finished, GroupVotes, unknownGroup } from './group-votes.js';
 import { pairsOf } from './preference-pairs.js';
 import { raterWeights } from './rater-weights.js';
 import { outlived } from './retention.js';
@@ -31,10 +31,14 @@ interface GroupBookOptions {
   readonly maxStaleness: number;
   readonly store: GatewayStore;
   readonly kept: KeptFiles;
+  /** Hours for which it is known who was deleted. */
+  readonly deletionHours: number;
   /** Rounds that are trained. */
   readonly finishedRounds: number;
   readonly scheduler?: SchedulerLike;
 }
+
+const HOUR_MS = 3_600_000;
 
 /** Of a ticket. */
 type Place = Pick<PromptTicket, 'round' | 'groupId'>;
@@ -48,6 +52,7 @@ type Place = Pick<PromptTicket, 'round' | 'groupId'>;
 export class GroupBook {
   readonly #groups = new Map<string, GroupRecord>();
   readonly #votes = new GroupVotes();
+  readonly #deleted: DeletedPeople;
   readonly #voting$ = new Subject<VoteEvent>();
   readonly #changed$ = new Subject<ServedGroup>();
   readonly #decided$ = new Subject<GroupRecord>();
@@ -63,6 +68,7 @@ export class GroupBook {
   constructor(private readonly options: GroupBookOptions) {
     const { settings, kept, scheduler = asyncScheduler } = options;
     this.#finishedRounds = options.finishedRounds;
+    this.#deleted = new DeletedPeople(kept.deletions);
     const weightOf = raterWeights(settings, this.#votes);
     const deciding = { ...settings.feedback, weightOf, maxWaiting: settings.maxWaiting, scheduler };
     const outcomes$ = this.#voting$.pipe(decideByVotes(deciding));
@@ -117,15 +123,22 @@ export class GroupBook {
     }
   }
 
-  /** Keeps a group that was drawn. Resolves when it is on disk. */
-  async take(drawn: DrawnGroup): Promise<void> {
-    const { id } = drawn.request;
-    if (this.#groups.has(id)) return;
+  /** Keeps a group that was drawn, unless who asked for it was deleted since. Resolves when it is on disk, with whether it is. */
+  async take(drawn: DrawnGroup): Promise<boolean> {
+    const { id, requestedBy, requestedAt } = drawn.request;
+    if (this.#groups.has(id)) return true;
+    if (this.#deleted.covers(requestedBy, requestedAt)) return false;
     const record = newRecord(drawn);
     await this.options.store.saveGroup(record, drawn);
+    // Deleted while it was written.
+    if (this.#deleted.covers(requestedBy, requestedAt)) {
+      await this.options.store.removeGroup(id);
+      return false;
+    }
     this.#groups.set(id, record);
     this.#wait(record);
     this.#tell(record);
+    return true;
   }
 
   /**
@@ -147,6 +160,11 @@ export class GroupBook {
    */
   async judge(feedback: Feedback): Promise<boolean> {
     const { store } = this.options;
+    const { voter, givenAt } = feedback;
+    const requireKept = () => {
+      if (this.#deleted.covers(voter, givenAt)) throw deleted(`vote on group ${feedback.groupId}`);
+    };
+    requireKept();
     if (!this.check(feedback)) {
       await store.votesWritten();
       return false;
@@ -156,6 +174,7 @@ export class GroupBook {
     // Before it is written, so that a second vote of the voter meets it.
     this.#votes.set(line);
     await store.appendVote(line, pairsOf(line, record));
+    requireKept();
     this.#voting$.next({ kind: 'vote', ...line });
     const now = this.#groups.get(record.id);
     if (now === undefined || now.left === 'expired') throw finished(record, 'expired');
@@ -215,14 +234,31 @@ export class GroupBook {
     return this.#votes.by(voter);
   }
 
-  /** Removes the groups that a person asked for, and what they said of any. Resolves when the files say nothing of them. */
-  async forget(person: string): Promise<{ readonly groups: number; readonly votes: number }> {
-    const groups = [...this.#groups.values()].filter(({ requestedBy }) => requestedBy === person);
-    const votes = this.votesBy(person);
-    this.#votes.forget(person);
-    this.#voting$.next({ kind: 'forget', voter: person });
+  /** Groups that this person asked for, with how many votes each has. */
+  recordsOf(person: string) {
+    return [...this.#groups.values()]
+      .filter(({ requestedBy }) => requestedBy === person)
+      .map((record) => ({ record, votes: this.#votes.count(record.id) }));
+  }
+
+  /**
+   * Removes the groups that a person asked for until a time, and what they said of any; what comes later and is as old is not taken.
+   * Resolves when the files say nothing of them.
+   *
+   * @param person as `personKey` gives it.
+   */
+  async forget(person: string, until: number): Promise<{ readonly groups: number; readonly votes: number }> {
+    if (this.#deleted.add({ person, until })) await this.options.store.appendDeletion({ person, until });
+    const name = this.#people().find((one) => personKey(one) === person);
+    if (name === undefined) return { groups: 0, votes: 0 };
+    const records = this.recordsOf(name).map(({ record }) => record);
+    const groups = records.filter(({ createdAt }) => Date.parse(createdAt) <= until);
+    const { length: votes } = this.#votes.forget(name, until);
+    if (groups.length === 0 && votes === 0) return { groups: 0, votes };
+    this.#voting$.next({ kind: 'forget', voter: name });
+    for (const line of this.votesBy(name)) this.#voting$.next({ kind: 'vote', ...line });
     await this.#remove(groups);
-    return { groups: groups.length, votes: votes.length };
+    return { groups: groups.length, votes };
   }
 
   /** Removes groups that are done with and older than the settings keep them. */
@@ -234,6 +270,8 @@ export class GroupBook {
       finishedRounds: this.#finishedRounds,
     });
     if (gone.length > 0) await this.#remove(gone);
+    const deletions = this.#deleted.prune(now - this.options.deletionHours * HOUR_MS);
+    if (deletions) await this.options.store.rewriteDeletions(deletions);
   }
 
   close(): void {
@@ -309,6 +347,12 @@ export class GroupBook {
     const record = this.#groups.get(groupId);
     if (record) return record;
     throw unknownGroup(groupId);
+  }
+
+  /** Everyone who asked for something, or voted. */
+  #people(): string[] {
+    const asked = [...this.#groups.values()].flatMap(({ requestedBy }) => requestedBy ?? []);
+    return [...new Set([...asked, ...this.#votes.voters])];
   }
 
   #where(isMeant: (record: GroupRecord) => boolean): ServedGroup[] {

@@ -2,10 +2,10 @@
 
 import * as z from 'zod';
 import { forkStep } from '../../../models/rollouts/recorded-node.js';
-import { type Judgment, judgmentFault } from '../../../operators/index.js';
+import { judgmentFault } from '../../../operators/index.js';
 import type { PartialRound } from '../../messages/messages.js';
 import type { DrawnGroup, Feedback } from '../../messages/people.js';
-import type { GroupState, ServedGroup } from './desk.js';
+import type { GroupState, ServedGroup, VoteLine } from './desk.js';
 
 const count = z.int({ error: 'expected a whole number' }).min(0, { error: 'expected at least 0' });
 const share = z.number({ error: 'expected a number' }).min(0).max(1, { error: 'expected at most 1' });
@@ -53,15 +53,6 @@ export const groupRecordSchema = z.object({
 });
 
 export type GroupRecord = Readonly<z.output<typeof groupRecordSchema>>;
-
-/** A line of `votes.jsonl`. */
-export interface VoteLine {
-  readonly groupId: string;
-  readonly voter: string;
-  readonly judgment: Judgment;
-  /** ISO 8601. */
-  readonly at: string;
-}
 
 const judgment = z.union([
   z.strictObject({ best: count }),

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { judgmentFault } from '../../../operators/index.js';
 import { type Feedback, personFault } from '../../messages/people.js';
-import { DeskError } from './desk.js';
-import type { GroupRecord, VoteLine } from './group-record.js';
+import { DeskError, type VoteLine } from './desk.js';
+import type { GroupRecord } from './group-record.js';
 import { type PreferencePair, pairsOf } from './preference-pairs.js';
 
 /** What was said of each group: one vote of a voter. */
@@ -40,8 +40,15 @@ export class GroupVotes {
     return [...this.#votes.values()].flatMap((votes) => votes.get(voter) ?? []);
   }
 
-  forget(voter: string): void {
-    for (const votes of this.#votes.values()) votes.delete(voter);
+  get voters(): Set<string> {
+    return new Set([...this.#votes.values()].flatMap((votes) => [...votes.keys()]));
+  }
+
+  /** Removes what a voter said until a time. Returns what that was. */
+  forget(voter: string, until: number): VoteLine[] {
+    const gone = this.by(voter).filter(({ at }) => Date.parse(at) <= until);
+    for (const { groupId } of gone) this.#votes.get(groupId)?.delete(voter);
+    return gone;
   }
 
   remove(groupId: string): void {
@@ -80,6 +87,12 @@ export const unknownGroup = (groupId: string) =>
   new DeskError(
     'unknown-group',
     `group ${JSON.stringify(groupId.slice(0, 80))}: expected one of this gateway, got none. Ask for its pictures first.`,
+  );
+
+export const deleted = (what: string) =>
+  new DeskError(
+    'deleted',
+    `${what}: expected somebody who was not deleted since, got one who was. Ask or vote anew.`,
   );
 
 export const finished = ({ id }: GroupRecord, state: string) =>

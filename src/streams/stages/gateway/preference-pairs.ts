@@ -1,6 +1,7 @@
 import { at } from '../../../at.js';
 import { ballotOf } from '../../../operators/index.js';
-import type { GroupRecord, VoteLine } from './group-record.js';
+import type { VoteLine } from './desk.js';
+import type { GroupRecord } from './group-record.js';
 
 /** A line of `pairs.jsonl`: of two pictures of a group, the one that a person prefers. */
 export interface PreferencePair {

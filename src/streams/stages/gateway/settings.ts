@@ -142,7 +142,7 @@ export const gatewayStage = defineStage({
     catchUpWithinMs: integer(1, LONGEST_TIMER_MS)
       .default(30_000)
       .describe(
-        'Over Kafka, where there may be several gateways: milliseconds that a vote waits for its group, and a group that got its place in a round for its decision, at a gateway that has not read of it yet. After that the vote is refused, and the group lost.',
+        'Over Kafka, where there may be several gateways: milliseconds that a vote waits for its group, and a group that got its place in a round for its decision, at a gateway that has not read of it yet. After that the vote is refused, and the group lost. As long are the answers of other gateways waited for, about a person.',
       ),
     maxWaiting: integer(1, 1_000_000)
       .default(500)
@@ -171,6 +171,8 @@ export const gatewayStage = defineStage({
     drawn: 'drawn pictures',
     feedback: 'feedback',
     prompts: 'prompt ticket',
+    deletions: 'deletion',
+    people: 'among gateways',
     progress: 'progress',
     schedule: 'training interval',
   },
@@ -181,6 +183,8 @@ export const gatewayStage = defineStage({
     prompts: 'prompt ticket',
     trajectories: 'group trajectories',
     rewards: 'group rewards',
+    deletions: 'deletion',
+    people: 'among gateways',
     metrics: 'metric',
   },
 });

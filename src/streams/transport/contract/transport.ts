@@ -13,6 +13,8 @@ interface QueueTopic {
   readonly kind: 'queue';
   /** Messages that may wait in the slowest consumer group before `publish` waits; redelivered ones come on top. */
   readonly capacity: number;
+  /** How long a log keeps a message, whoever has read it; default: as long as those of other queues. */
+  readonly retentionHours?: number;
 }
 
 /** State of which only the newest value matters: every reader gets it, late readers too. */

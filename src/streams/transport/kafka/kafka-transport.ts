@@ -292,10 +292,12 @@ class TransportOverKafka<Messages extends object> implements KafkaTransport<Mess
 }
 
 function planOf<Messages>(
-  { kind }: TopicDeclaration,
+  declaration: TopicDeclaration,
   topic: string,
-  { numPartitions, maxMessageBytes, replicationFactor, retentionHours }: KafkaTransportOptions<Messages>,
+  { numPartitions, maxMessageBytes, replicationFactor, ...options }: KafkaTransportOptions<Messages>,
 ): TopicPlan {
+  const { kind } = declaration;
+  const { retentionHours } = { ...options, ...declaration };
   return {
     topic,
     numPartitions: kind === 'queue' ? numPartitions : 1,

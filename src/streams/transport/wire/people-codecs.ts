@@ -92,8 +92,12 @@ function requestFromWire(wire: PictureRequestWire | undefined, path: string): Pi
   };
 }
 
-function timeFromWire(value: number, path: string): number {
-  requireField(Number.isFinite(value) && value >= 0, path, 'milliseconds since 1970', value);
+/** Beyond it there are no dates (ECMA-262). */
+const LAST_TIME = 8.64e15;
+
+/** Milliseconds since 1970. */
+export function timeFromWire(value: number, path: string): number {
+  requireField(value >= 0 && value <= LAST_TIME, path, 'milliseconds since 1970', value);
   return value;
 }
 

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tributary.proto.
  */
 export const file_tributary: GenFile = /*@__PURE__*/
-  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwingEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRINCgVyb3VuZBgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiSwoQVHJhaW5pbmdJbnRlcnZhbBINCgVyb3VuZBgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSLSAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDRIYCgtub2lzZV9pbmRleBgFIAEoDUgAiAEBQg4KDF9ub2lzZV9pbmRleCJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkiiAEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIkIKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBEicKBXBhcnRzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlJld2FyZFBhcnQiOgoKUmV3YXJkUGFydBIMCgRuYW1lGAEgASgJEg4KBndlaWdodBgCIAEoARIOCgZ2YWx1ZXMYAyADKAEiUgoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkSEAoIb3BlcmF0b3IYAyABKAki6AEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRIkCgZzdGFibGUYAyABKAsyFC50cmlidXRhcnkudjEuUG9saWN5EiQKBmNhbmFyeRgEIAEoCzIULnRyaWJ1dGFyeS52MS5Qb2xpY3kaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBIvIBCghQcm9ncmVzcxIXCg9maW5pc2hlZF9ncm91cHMYASABKA0SDQoFcm91bmQYAiABKA0SDwoHaXNfb3ZlchgDIAEoCBIVCg1zaGFyZWRfY29uZmlnGAQgASgJEhoKDXRyYWluX3Byb21wdHMYBSABKAlIAIgBARIeChFzY2hlZHVsZV9wb3NpdGlvbhgGIAEoDUgBiAEBEjIKDnBhcnRpYWxfcm91bmRzGAcgAygLMhoudHJpYnV0YXJ5LnYxLlBhcnRpYWxSb3VuZEIQCg5fdHJhaW5fcHJvbXB0c0IUChJfc2NoZWR1bGVfcG9zaXRpb24iPQoMUGFydGlhbFJvdW5kEg0KBXJvdW5kGAEgASgNEg8KB3RyYWluZWQYAiADKAkSDQoFc3RhbGUYAyADKAkiYgoGTWV0cmljEiYKBnNjb3JlZBgBIAEoCzIULnRyaWJ1dGFyeS52MS5TY29yZWRIABImCgZqdWRnZWQYAiABKAsyFC50cmlidXRhcnkudjEuSnVkZ2VkSABCCAoGbWV0cmljIpcBCgZKdWRnZWQSEAoIZ3JvdXBfaWQYASABKAkSDQoFcm91bmQYAiABKA0SDQoFdm90ZXMYAyABKA0SEQoJYWdyZWVtZW50GAQgASgBEg8KB2V4cGlyZWQYBSABKA0SDQoFc3RhbGUYBiABKA0SKgoGY2hvaWNlGAcgASgLMhoudHJpYnV0YXJ5LnYxLkNhbmFyeUNob2ljZSIyCgxDYW5hcnlDaG9pY2USDgoGY2FuYXJ5GAEgASgNEhIKCnByZWZlcmVuY2UYAiABKBEigQEKBlNjb3JlZBINCgVyb3VuZBgBIAEoDRIOCgZpbWFnZXMYAiABKA0SKAoIdmVyZGljdHMYAyABKAsyFi50cmlidXRhcnkudjEuVmVyZGljdHMSEAoIZ3JvdXBfaWQYBCABKAkSEgoFc3RhZ2UYBSABKAlIAIgBAUIICgZfc3RhZ2UiLAoIVmVyZGljdHMSEQoJc2F0aXNmaWVkGAEgASgNEg0KBXNjb3JlGAIgASgBInoKDlBpY3R1cmVSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBnByb21wdBgCIAEoCRIMCgRzZWVkGAMgASgNEhQKDHJlcXVlc3RlZF9ieRgEIAEoCRIUCgxyZXF1ZXN0ZWRfYXQYBSABKAESEgoKZXhwaXJlc19hdBgGIAEoASKAAQoNRHJhd25QaWN0dXJlcxItCgdyZXF1ZXN0GAEgASgLMhwudHJpYnV0YXJ5LnYxLlBpY3R1cmVSZXF1ZXN0EiQKBWRyYXduGAIgASgLMhMudHJpYnV0YXJ5LnYxLkRyYXduSAASDwoFZmF1bHQYAyABKAlIAEIJCgdvdXRjb21lIrwBCgVEcmF3bhIuCgVncm91cBgBIAEoCzIfLnRyaWJ1dGFyeS52MS5Hcm91cFRyYWplY3RvcmllcxINCgV3aWR0aBgCIAEoDRIOCgZoZWlnaHQYAyABKA0SEAoIcGljdHVyZXMYBCADKAwSJAoHZ3Vlc3NlcxgFIAMoCzITLnRyaWJ1dGFyeS52MS5HdWVzcxIsCgpjb21wYXJpc29uGAYgASgLMhgudHJpYnV0YXJ5LnYxLkNvbXBhcmlzb24iLgoKQ29tcGFyaXNvbhIOCgZjYW5hcnkYASABKA0SEAoIcGljdHVyZXMYAiADKA0iMAoFR3Vlc3MSDAoEc3RlcBgBIAEoDRIMCgRub2RlGAIgASgNEgsKA3BuZxgDIAEoDCLNAQoIRmVlZGJhY2sSEAoIZ3JvdXBfaWQYASABKAkSDQoFdm90ZXIYAiABKAkSDgoEYmVzdBgDIAEoDUgAEigKB3JhbmtpbmcYBCABKAsyFS50cmlidXRhcnkudjEuUmFua2luZ0gAEigKB3JhdGluZ3MYBSABKAsyFS50cmlidXRhcnkudjEuUmF0aW5nc0gAEg4KBG5vbmUYBiABKAhIABIOCgRza2lwGAcgASgISAASEAoIZ2l2ZW5fYXQYCCABKAFCCgoIanVkZ21lbnQiGwoHUmFua2luZxIQCghwaWN0dXJlcxgBIAMoDSIZCgdSYXRpbmdzEg4KBnZhbHVlcxgBIAMoASKRAgoHQ29udHJvbBIPCgd2ZXJzaW9uGAEgASgNEhsKE2xlYXJuaW5nX3JhdGVfc2NhbGUYAiABKAESMQoGZ3VhcmRzGAMgAygLMiEudHJpYnV0YXJ5LnYxLkNvbnRyb2wuR3VhcmRzRW50cnkSLwoIc2NoZWR1bGUYBCABKAsyHS50cmlidXRhcnkudjEuU2NoZWR1bGVDb250cm9sEikKB3Byb21wdHMYBSABKAsyGC50cmlidXRhcnkudjEuUHJvbXB0TGlzdBpJCgtHdWFyZHNFbnRyeRILCgNrZXkYASABKAkSKQoFdmFsdWUYAiABKAsyGi50cmlidXRhcnkudjEuR3VhcmRDb250cm9sOgI4ASJvCgxHdWFyZENvbnRyb2wSFgoJdGhyZXNob2xkGAEgASgBSACIAQESLgoGYWN0aW9uGAIgASgOMhkudHJpYnV0YXJ5LnYxLkd1YXJkQWN0aW9uSAGIAQFCDAoKX3RocmVzaG9sZEIJCgdfYWN0aW9uIkYKD1NjaGVkdWxlQ29udHJvbBINCgVzaGlmdBgBIAEoERIWCglmcm96ZW5fYXQYAiABKA1IAIgBAUIMCgpfZnJvemVuX2F0IkAKClByb21wdExpc3QSDwoHcHJvbXB0cxgBIAMoCRIPCgd3ZWlnaHRzGAIgAygBEhAKCG1ldGFkYXRhGAMgAygJIjIKBUNsYWltEgsKA3VyaRgBIAEoCRIMCgRzaXplGAIgASgEEg4KBnNoYTI1NhgDIAEoDCpFCgtFbGVtZW50VHlwZRIcChhFTEVNRU5UX1RZUEVfVU5TUEVDSUZJRUQQABILCgdGTE9BVDMyEAESCwoHRkxPQVQxNhACKmEKCkxvc3NSZWFzb24SGwoXTE9TU19SRUFTT05fVU5TUEVDSUZJRUQQABIJCgVTVEFMRRABEg8KC0RFQURfTEVUVEVSEAISDQoJVU5NQVRDSEVEEAMSCwoHRFJPUFBFRBAEKmEKC0d1YXJkQWN0aW9uEhwKGEdVQVJEX0FDVElPTl9VTlNQRUNJRklFRBAAEgcKA09GRhABEggKBFdBUk4QAhIXChNMT1dFUl9MRUFSTklOR19SQVRFEAMSCAoEU1RPUBAEYgZwcm90bzM");
+  fileDesc("Cg90cmlidXRhcnkucHJvdG8SDHRyaWJ1dGFyeS52MSJWCgZUZW5zb3ISLwoMZWxlbWVudF90eXBlGAEgASgOMhkudHJpYnV0YXJ5LnYxLkVsZW1lbnRUeXBlEg0KBXNoYXBlGAIgAygNEgwKBGRhdGEYAyABKAwingEKDFByb21wdFRpY2tldBIQCghncm91cF9pZBgBIAEoCRITCgtncm91cF9pbmRleBgCIAEoDRINCgVyb3VuZBgDIAEoDRIOCgZwcm9tcHQYBCABKAkSFgoJc291cmNlX2lkGAUgASgJSACIAQESFQoIbWV0YWRhdGEYBiABKAlIAYgBAUIMCgpfc291cmNlX2lkQgsKCV9tZXRhZGF0YSJQCg5JbmNvbWluZ1Byb21wdBIKCgJpZBgBIAEoCRIOCgZwcm9tcHQYAiABKAkSFQoIbWV0YWRhdGEYAyABKAlIAIgBAUILCglfbWV0YWRhdGEiSwoQVHJhaW5pbmdJbnRlcnZhbBINCgVyb3VuZBgBIAEoDRIRCgludW1fc3RlcHMYAiABKA0SFQoNdHJhaW5lZF9zdGVwcxgDIAMoDSIxCgtSb2xsb3V0VHJlZRISCgpmaXJzdF9zdGVwGAEgASgNEg4KBndpZHRocxgCIAMoDSLSAQoHUm9sbG91dBIqCgZ0aWNrZXQYASABKAsyGi50cmlidXRhcnkudjEuUHJvbXB0VGlja2V0EjAKCGludGVydmFsGAIgASgLMh4udHJpYnV0YXJ5LnYxLlRyYWluaW5nSW50ZXJ2YWwSJwoEdHJlZRgDIAEoCzIZLnRyaWJ1dGFyeS52MS5Sb2xsb3V0VHJlZRIWCg5wb2xpY3lfdmVyc2lvbhgEIAEoDRIYCgtub2lzZV9pbmRleBgFIAEoDUgAiAEBQg4KDF9ub2lzZV9pbmRleCJbCgtHcm91cEltYWdlcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSJAoGaW1hZ2VzGAIgAygLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJwCgpUcmFqZWN0b3J5EhIKCmZpcnN0X3N0ZXAYASABKA0SJQoHbGF0ZW50cxgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3ISJwoJbG9nX3Byb2JzGAMgASgLMhQudHJpYnV0YXJ5LnYxLlRlbnNvciJrChFHcm91cFRyYWplY3RvcmllcxImCgdyb2xsb3V0GAEgASgLMhUudHJpYnV0YXJ5LnYxLlJvbGxvdXQSLgoMdHJhamVjdG9yaWVzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlRyYWplY3RvcnkiiAEKDEdyb3VwUmV3YXJkcxIQCghncm91cF9pZBgBIAEoCRINCgVyb3VuZBgCIAEoDRIoCgdyZXdhcmRzGAMgASgLMhUudHJpYnV0YXJ5LnYxLlJld2FyZHNIABIiCgRsb3NzGAQgASgLMhIudHJpYnV0YXJ5LnYxLkxvc3NIAEIJCgdvdXRjb21lIkIKB1Jld2FyZHMSDgoGdmFsdWVzGAEgAygBEicKBXBhcnRzGAIgAygLMhgudHJpYnV0YXJ5LnYxLlJld2FyZFBhcnQiOgoKUmV3YXJkUGFydBIMCgRuYW1lGAEgASgJEg4KBndlaWdodBgCIAEoARIOCgZ2YWx1ZXMYAyADKAEiUgoETG9zcxIoCgZyZWFzb24YASABKA4yGC50cmlidXRhcnkudjEuTG9zc1JlYXNvbhIOCgZkZXRhaWwYAiABKAkSEAoIb3BlcmF0b3IYAyABKAki6AEKBlBvbGljeRIPCgd2ZXJzaW9uGAEgASgNEjgKCnBhcmFtZXRlcnMYAiADKAsyJC50cmlidXRhcnkudjEuUG9saWN5LlBhcmFtZXRlcnNFbnRyeRIkCgZzdGFibGUYAyABKAsyFC50cmlidXRhcnkudjEuUG9saWN5EiQKBmNhbmFyeRgEIAEoCzIULnRyaWJ1dGFyeS52MS5Qb2xpY3kaRwoPUGFyYW1ldGVyc0VudHJ5EgsKA2tleRgBIAEoCRIjCgV2YWx1ZRgCIAEoCzIULnRyaWJ1dGFyeS52MS5UZW5zb3I6AjgBIvIBCghQcm9ncmVzcxIXCg9maW5pc2hlZF9ncm91cHMYASABKA0SDQoFcm91bmQYAiABKA0SDwoHaXNfb3ZlchgDIAEoCBIVCg1zaGFyZWRfY29uZmlnGAQgASgJEhoKDXRyYWluX3Byb21wdHMYBSABKAlIAIgBARIeChFzY2hlZHVsZV9wb3NpdGlvbhgGIAEoDUgBiAEBEjIKDnBhcnRpYWxfcm91bmRzGAcgAygLMhoudHJpYnV0YXJ5LnYxLlBhcnRpYWxSb3VuZEIQCg5fdHJhaW5fcHJvbXB0c0IUChJfc2NoZWR1bGVfcG9zaXRpb24iPQoMUGFydGlhbFJvdW5kEg0KBXJvdW5kGAEgASgNEg8KB3RyYWluZWQYAiADKAkSDQoFc3RhbGUYAyADKAkiYgoGTWV0cmljEiYKBnNjb3JlZBgBIAEoCzIULnRyaWJ1dGFyeS52MS5TY29yZWRIABImCgZqdWRnZWQYAiABKAsyFC50cmlidXRhcnkudjEuSnVkZ2VkSABCCAoGbWV0cmljIpcBCgZKdWRnZWQSEAoIZ3JvdXBfaWQYASABKAkSDQoFcm91bmQYAiABKA0SDQoFdm90ZXMYAyABKA0SEQoJYWdyZWVtZW50GAQgASgBEg8KB2V4cGlyZWQYBSABKA0SDQoFc3RhbGUYBiABKA0SKgoGY2hvaWNlGAcgASgLMhoudHJpYnV0YXJ5LnYxLkNhbmFyeUNob2ljZSIyCgxDYW5hcnlDaG9pY2USDgoGY2FuYXJ5GAEgASgNEhIKCnByZWZlcmVuY2UYAiABKBEigQEKBlNjb3JlZBINCgVyb3VuZBgBIAEoDRIOCgZpbWFnZXMYAiABKA0SKAoIdmVyZGljdHMYAyABKAsyFi50cmlidXRhcnkudjEuVmVyZGljdHMSEAoIZ3JvdXBfaWQYBCABKAkSEgoFc3RhZ2UYBSABKAlIAIgBAUIICgZfc3RhZ2UiLAoIVmVyZGljdHMSEQoJc2F0aXNmaWVkGAEgASgNEg0KBXNjb3JlGAIgASgBInoKDlBpY3R1cmVSZXF1ZXN0EgoKAmlkGAEgASgJEg4KBnByb21wdBgCIAEoCRIMCgRzZWVkGAMgASgNEhQKDHJlcXVlc3RlZF9ieRgEIAEoCRIUCgxyZXF1ZXN0ZWRfYXQYBSABKAESEgoKZXhwaXJlc19hdBgGIAEoASKAAQoNRHJhd25QaWN0dXJlcxItCgdyZXF1ZXN0GAEgASgLMhwudHJpYnV0YXJ5LnYxLlBpY3R1cmVSZXF1ZXN0EiQKBWRyYXduGAIgASgLMhMudHJpYnV0YXJ5LnYxLkRyYXduSAASDwoFZmF1bHQYAyABKAlIAEIJCgdvdXRjb21lIrwBCgVEcmF3bhIuCgVncm91cBgBIAEoCzIfLnRyaWJ1dGFyeS52MS5Hcm91cFRyYWplY3RvcmllcxINCgV3aWR0aBgCIAEoDRIOCgZoZWlnaHQYAyABKA0SEAoIcGljdHVyZXMYBCADKAwSJAoHZ3Vlc3NlcxgFIAMoCzITLnRyaWJ1dGFyeS52MS5HdWVzcxIsCgpjb21wYXJpc29uGAYgASgLMhgudHJpYnV0YXJ5LnYxLkNvbXBhcmlzb24iLgoKQ29tcGFyaXNvbhIOCgZjYW5hcnkYASABKA0SEAoIcGljdHVyZXMYAiADKA0iMAoFR3Vlc3MSDAoEc3RlcBgBIAEoDRIMCgRub2RlGAIgASgNEgsKA3BuZxgDIAEoDCLNAQoIRmVlZGJhY2sSEAoIZ3JvdXBfaWQYASABKAkSDQoFdm90ZXIYAiABKAkSDgoEYmVzdBgDIAEoDUgAEigKB3JhbmtpbmcYBCABKAsyFS50cmlidXRhcnkudjEuUmFua2luZ0gAEigKB3JhdGluZ3MYBSABKAsyFS50cmlidXRhcnkudjEuUmF0aW5nc0gAEg4KBG5vbmUYBiABKAhIABIOCgRza2lwGAcgASgISAASEAoIZ2l2ZW5fYXQYCCABKAFCCgoIanVkZ21lbnQiGwoHUmFua2luZxIQCghwaWN0dXJlcxgBIAMoDSIZCgdSYXRpbmdzEg4KBnZhbHVlcxgBIAMoASJfCghEZWxldGlvbhIOCgZwZXJzb24YASABKAkSEgoKZGVsZXRlZF9hdBgCIAEoARIvCghxdWVzdGlvbhgDIAEoCzIdLnRyaWJ1dGFyeS52MS5HYXRld2F5UXVlc3Rpb24iMQoPR2F0ZXdheVF1ZXN0aW9uEgoKAmlkGAEgASgJEhIKCmV4cGlyZXNfYXQYAiABKAEidwoNQW1vbmdHYXRld2F5cxIwCghxdWVzdGlvbhgBIAEoCzIcLnRyaWJ1dGFyeS52MS5QZXJzb25RdWVzdGlvbkgAEiwKBmFuc3dlchgCIAEoCzIaLnRyaWJ1dGFyeS52MS5QZXJzb25BbnN3ZXJIAEIGCgRzYWlkIlEKDlBlcnNvblF1ZXN0aW9uEi8KCHF1ZXN0aW9uGAEgASgLMh0udHJpYnV0YXJ5LnYxLkdhdGV3YXlRdWVzdGlvbhIOCgZwZXJzb24YAiABKAkimQEKDFBlcnNvbkFuc3dlchIRCglhbnN3ZXJfdG8YASABKAkSDwoHZ2F0ZXdheRgCIAEoCRIqCgRrZXB0GAMgASgLMhoudHJpYnV0YXJ5LnYxLktlcHRPZlBlcnNvbkgAEjAKB3JlbW92ZWQYBCABKAsyHS50cmlidXRhcnkudjEuUmVtb3ZlZE9mUGVyc29uSABCBwoFZm91bmQiRgoMS2VwdE9mUGVyc29uEicKBmdyb3VwcxgBIAMoCzIXLnRyaWJ1dGFyeS52MS5LZXB0R3JvdXASDQoFdm90ZXMYAiADKAkiKgoJS2VwdEdyb3VwEg4KBnJlY29yZBgBIAEoCRINCgV2b3RlcxgCIAEoDSIwCg9SZW1vdmVkT2ZQZXJzb24SDgoGZ3JvdXBzGAEgASgNEg0KBXZvdGVzGAIgASgNIpECCgdDb250cm9sEg8KB3ZlcnNpb24YASABKA0SGwoTbGVhcm5pbmdfcmF0ZV9zY2FsZRgCIAEoARIxCgZndWFyZHMYAyADKAsyIS50cmlidXRhcnkudjEuQ29udHJvbC5HdWFyZHNFbnRyeRIvCghzY2hlZHVsZRgEIAEoCzIdLnRyaWJ1dGFyeS52MS5TY2hlZHVsZUNvbnRyb2wSKQoHcHJvbXB0cxgFIAEoCzIYLnRyaWJ1dGFyeS52MS5Qcm9tcHRMaXN0GkkKC0d1YXJkc0VudHJ5EgsKA2tleRgBIAEoCRIpCgV2YWx1ZRgCIAEoCzIaLnRyaWJ1dGFyeS52MS5HdWFyZENvbnRyb2w6AjgBIm8KDEd1YXJkQ29udHJvbBIWCgl0aHJlc2hvbGQYASABKAFIAIgBARIuCgZhY3Rpb24YAiABKA4yGS50cmlidXRhcnkudjEuR3VhcmRBY3Rpb25IAYgBAUIMCgpfdGhyZXNob2xkQgkKB19hY3Rpb24iRgoPU2NoZWR1bGVDb250cm9sEg0KBXNoaWZ0GAEgASgREhYKCWZyb3plbl9hdBgCIAEoDUgAiAEBQgwKCl9mcm96ZW5fYXQiQAoKUHJvbXB0TGlzdBIPCgdwcm9tcHRzGAEgAygJEg8KB3dlaWdodHMYAiADKAESEAoIbWV0YWRhdGEYAyADKAkiMgoFQ2xhaW0SCwoDdXJpGAEgASgJEgwKBHNpemUYAiABKAQSDgoGc2hhMjU2GAMgASgMKkUKC0VsZW1lbnRUeXBlEhwKGEVMRU1FTlRfVFlQRV9VTlNQRUNJRklFRBAAEgsKB0ZMT0FUMzIQARILCgdGTE9BVDE2EAIqYQoKTG9zc1JlYXNvbhIbChdMT1NTX1JFQVNPTl9VTlNQRUNJRklFRBAAEgkKBVNUQUxFEAESDwoLREVBRF9MRVRURVIQAhINCglVTk1BVENIRUQQAxILCgdEUk9QUEVEEAQqYQoLR3VhcmRBY3Rpb24SHAoYR1VBUkRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASBwoDT0ZGEAESCAoEV0FSThACEhcKE0xPV0VSX0xFQVJOSU5HX1JBVEUQAxIICgRTVE9QEARiBnByb3RvMw");
 
 /**
  * Numbers in row-major order, little-endian.
@@ -1092,6 +1092,235 @@ export const RatingsSchema: GenMessage<Ratings> = /*@__PURE__*/
   messageDesc(file_tributary, 28);
 
 /**
+ * Topic `deletions`, key: the person. Somebody whom every gateway forgets, however late it reads of it.
+ *
+ * @generated from message tributary.v1.Deletion
+ */
+export type Deletion = Message<"tributary.v1.Deletion"> & {
+  /**
+   * SHA-256 of the name in UTF-8, in hexadecimal.
+   *
+   * @generated from field: string person = 1;
+   */
+  person: string;
+
+  /**
+   * Milliseconds since 1970: what they asked for and said until then is deleted.
+   *
+   * @generated from field: double deleted_at = 2;
+   */
+  deletedAt: number;
+
+  /**
+   * Who has done it answers under its id.
+   *
+   * @generated from field: tributary.v1.GatewayQuestion question = 3;
+   */
+  question?: GatewayQuestion | undefined;
+};
+
+/**
+ * Describes the message tributary.v1.Deletion.
+ * Use `create(DeletionSchema)` to create a new message.
+ */
+export const DeletionSchema: GenMessage<Deletion> = /*@__PURE__*/
+  messageDesc(file_tributary, 29);
+
+/**
+ * @generated from message tributary.v1.GatewayQuestion
+ */
+export type GatewayQuestion = Message<"tributary.v1.GatewayQuestion"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Milliseconds since 1970 after which nobody waits for answers.
+   *
+   * @generated from field: double expires_at = 2;
+   */
+  expiresAt: number;
+};
+
+/**
+ * Describes the message tributary.v1.GatewayQuestion.
+ * Use `create(GatewayQuestionSchema)` to create a new message.
+ */
+export const GatewayQuestionSchema: GenMessage<GatewayQuestion> = /*@__PURE__*/
+  messageDesc(file_tributary, 30);
+
+/**
+ * Topic `people`, key: id of the question. What gateways ask each other of a person, and answer.
+ *
+ * @generated from message tributary.v1.AmongGateways
+ */
+export type AmongGateways = Message<"tributary.v1.AmongGateways"> & {
+  /**
+   * @generated from oneof tributary.v1.AmongGateways.said
+   */
+  said: {
+    /**
+     * @generated from field: tributary.v1.PersonQuestion question = 1;
+     */
+    value: PersonQuestion;
+    case: "question";
+  } | {
+    /**
+     * @generated from field: tributary.v1.PersonAnswer answer = 2;
+     */
+    value: PersonAnswer;
+    case: "answer";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tributary.v1.AmongGateways.
+ * Use `create(AmongGatewaysSchema)` to create a new message.
+ */
+export const AmongGatewaysSchema: GenMessage<AmongGateways> = /*@__PURE__*/
+  messageDesc(file_tributary, 31);
+
+/**
+ * What is kept of a person?
+ *
+ * @generated from message tributary.v1.PersonQuestion
+ */
+export type PersonQuestion = Message<"tributary.v1.PersonQuestion"> & {
+  /**
+   * @generated from field: tributary.v1.GatewayQuestion question = 1;
+   */
+  question?: GatewayQuestion | undefined;
+
+  /**
+   * @generated from field: string person = 2;
+   */
+  person: string;
+};
+
+/**
+ * Describes the message tributary.v1.PersonQuestion.
+ * Use `create(PersonQuestionSchema)` to create a new message.
+ */
+export const PersonQuestionSchema: GenMessage<PersonQuestion> = /*@__PURE__*/
+  messageDesc(file_tributary, 32);
+
+/**
+ * @generated from message tributary.v1.PersonAnswer
+ */
+export type PersonAnswer = Message<"tributary.v1.PersonAnswer"> & {
+  /**
+   * Id of the question.
+   *
+   * @generated from field: string answer_to = 1;
+   */
+  answerTo: string;
+
+  /**
+   * Name of the gateway that answers.
+   *
+   * @generated from field: string gateway = 2;
+   */
+  gateway: string;
+
+  /**
+   * @generated from oneof tributary.v1.PersonAnswer.found
+   */
+  found: {
+    /**
+     * @generated from field: tributary.v1.KeptOfPerson kept = 3;
+     */
+    value: KeptOfPerson;
+    case: "kept";
+  } | {
+    /**
+     * @generated from field: tributary.v1.RemovedOfPerson removed = 4;
+     */
+    value: RemovedOfPerson;
+    case: "removed";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tributary.v1.PersonAnswer.
+ * Use `create(PersonAnswerSchema)` to create a new message.
+ */
+export const PersonAnswerSchema: GenMessage<PersonAnswer> = /*@__PURE__*/
+  messageDesc(file_tributary, 33);
+
+/**
+ * @generated from message tributary.v1.KeptOfPerson
+ */
+export type KeptOfPerson = Message<"tributary.v1.KeptOfPerson"> & {
+  /**
+   * @generated from field: repeated tributary.v1.KeptGroup groups = 1;
+   */
+  groups: KeptGroup[];
+
+  /**
+   * Lines of votes.jsonl.
+   *
+   * @generated from field: repeated string votes = 2;
+   */
+  votes: string[];
+};
+
+/**
+ * Describes the message tributary.v1.KeptOfPerson.
+ * Use `create(KeptOfPersonSchema)` to create a new message.
+ */
+export const KeptOfPersonSchema: GenMessage<KeptOfPerson> = /*@__PURE__*/
+  messageDesc(file_tributary, 34);
+
+/**
+ * @generated from message tributary.v1.KeptGroup
+ */
+export type KeptGroup = Message<"tributary.v1.KeptGroup"> & {
+  /**
+   * group.json.
+   *
+   * @generated from field: string record = 1;
+   */
+  record: string;
+
+  /**
+   * How many it has.
+   *
+   * @generated from field: uint32 votes = 2;
+   */
+  votes: number;
+};
+
+/**
+ * Describes the message tributary.v1.KeptGroup.
+ * Use `create(KeptGroupSchema)` to create a new message.
+ */
+export const KeptGroupSchema: GenMessage<KeptGroup> = /*@__PURE__*/
+  messageDesc(file_tributary, 35);
+
+/**
+ * @generated from message tributary.v1.RemovedOfPerson
+ */
+export type RemovedOfPerson = Message<"tributary.v1.RemovedOfPerson"> & {
+  /**
+   * @generated from field: uint32 groups = 1;
+   */
+  groups: number;
+
+  /**
+   * @generated from field: uint32 votes = 2;
+   */
+  votes: number;
+};
+
+/**
+ * Describes the message tributary.v1.RemovedOfPerson.
+ * Use `create(RemovedOfPersonSchema)` to create a new message.
+ */
+export const RemovedOfPersonSchema: GenMessage<RemovedOfPerson> = /*@__PURE__*/
+  messageDesc(file_tributary, 36);
+
+/**
  * Topic `control`, key: run id. What operators want of a running run: a state and no command, so the newest counts. Whoever
  * changes it takes the newest, changes one thing, and raises `version`.
  *
@@ -1137,7 +1366,7 @@ export type Control = Message<"tributary.v1.Control"> & {
  * Use `create(ControlSchema)` to create a new message.
  */
 export const ControlSchema: GenMessage<Control> = /*@__PURE__*/
-  messageDesc(file_tributary, 29);
+  messageDesc(file_tributary, 37);
 
 /**
  * At least one of the two.
@@ -1163,7 +1392,7 @@ export type GuardControl = Message<"tributary.v1.GuardControl"> & {
  * Use `create(GuardControlSchema)` to create a new message.
  */
 export const GuardControlSchema: GenMessage<GuardControl> = /*@__PURE__*/
-  messageDesc(file_tributary, 30);
+  messageDesc(file_tributary, 38);
 
 /**
  * @generated from message tributary.v1.ScheduleControl
@@ -1189,7 +1418,7 @@ export type ScheduleControl = Message<"tributary.v1.ScheduleControl"> & {
  * Use `create(ScheduleControlSchema)` to create a new message.
  */
 export const ScheduleControlSchema: GenMessage<ScheduleControl> = /*@__PURE__*/
-  messageDesc(file_tributary, 31);
+  messageDesc(file_tributary, 39);
 
 /**
  * @generated from message tributary.v1.PromptList
@@ -1222,7 +1451,7 @@ export type PromptList = Message<"tributary.v1.PromptList"> & {
  * Use `create(PromptListSchema)` to create a new message.
  */
 export const PromptListSchema: GenMessage<PromptList> = /*@__PURE__*/
-  messageDesc(file_tributary, 32);
+  messageDesc(file_tributary, 40);
 
 /**
  * Stands in a record in place of a payload that is too large for it.
@@ -1255,7 +1484,7 @@ export type Claim = Message<"tributary.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export const ClaimSchema: GenMessage<Claim> = /*@__PURE__*/
-  messageDesc(file_tributary, 33);
+  messageDesc(file_tributary, 41);
 
 /**
  * @generated from enum tributary.v1.ElementType

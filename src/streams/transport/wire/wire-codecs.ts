@@ -1,5 +1,6 @@
 import type { TopicMessages } from '../../messages/messages.js';
 import { controlCodec } from './control-codec.js';
+import { amongGatewaysCodec, deletionCodec } from './gateway-codecs.js';
 import type { MessageCodec } from './message-codec.js';
 import { drawnCodec, feedbackCodec, requestCodec } from './people-codecs.js';
 import { rewardsCodec } from './reward-codec.js';
@@ -31,6 +32,8 @@ export const WIRE_CODECS: { readonly [Topic in WireTopic]: MessageCodec<TopicMes
   requests: requestCodec,
   drawn: drawnCodec,
   feedback: feedbackCodec,
+  deletions: deletionCodec,
+  people: amongGatewaysCodec,
   control: controlCodec,
   metrics: metricCodec,
 };

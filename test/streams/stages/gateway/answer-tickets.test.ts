@@ -123,6 +123,7 @@ describe('a ticket that comes to a gateway', () => {
       'that was deleted',
       async (id, bench) => {
         await bench.desk.deletePerson('ann');
+        bench.passUntil(1);
         return ticket(id, 0, 1);
       },
     ],

@@ -15,7 +15,7 @@ import type {
 import { gatewayStage, openGateway } from '../../../../src/streams/stages/gateway/gateway-stage.js';
 import type { ServingRule } from '../../../../src/streams/stages/gateway/serving-rule.js';
 import { stageTransport } from '../../../../src/streams/transport/stage-transport.js';
-import { stageBench } from '../stage-bench.js';
+import { type StageBench, stageBench } from '../stage-bench.js';
 
 const STAGES = [
   'stages.gateway.type=gateway',
@@ -55,10 +55,19 @@ interface BenchOptions {
   /** What becomes of a request; default: it is drawn. */
   readonly draw?: (request: PictureRequest) => DrawnPictures | null;
   readonly rule?: ServingRule;
+  /** What another gateway is on, for a second one of its run. */
+  readonly beside?: Omit<StageBench, 'events'>;
 }
 
-export async function gatewayBench({ path, overrides = [], firstRound = 0, draw, rule }: BenchOptions) {
-  const bench = stageBench([...STAGES, ...overrides], firstRound);
+export async function gatewayBench({
+  path,
+  overrides = [],
+  firstRound = 0,
+  draw,
+  rule,
+  beside,
+}: BenchOptions) {
+  const bench = beside ?? stageBench([...STAGES, ...overrides], firstRound);
   const { context } = bench;
   const { transport, config } = context;
   const scheduler = new VirtualTimeScheduler(undefined, 0);
@@ -112,6 +121,8 @@ export async function gatewayBench({ path, overrides = [], firstRound = 0, draw,
     /** Lets virtual time pass until `ms`. */
     passUntil(ms: number) {
       scheduler.maxFrames = ms;
+      // Its clock stands at the newest action.
+      scheduler.schedule(() => undefined, ms - scheduler.now());
       scheduler.flush();
     },
     /** A group that people have decided on, which has come in as a prompt. */

@@ -238,8 +238,9 @@ describe('the data of a person', () => {
       groups: [{ id: own.id }],
       votes: [{ groupId: other.id, judgment: { best: 1 } }],
     });
-    expect(await desk.deletePerson('ann')).toEqual({ groups: 1, votes: 1 });
-    expect(await desk.exportPerson('ann')).toEqual({ person: 'ann', groups: [], votes: [] });
+    const alone = { complete: true, gateways: { running: 1, answered: 1 } };
+    expect(await desk.deletePerson('ann')).toEqual({ groups: 1, votes: 1, ...alone });
+    expect(await desk.exportPerson('ann')).toEqual({ person: 'ann', groups: [], votes: [], ...alone });
     expect(await readdir(join(path, 'groups'))).toEqual([other.id]);
     for (const file of ['votes.jsonl', 'pairs.jsonl'])
       expect(await readFile(join(path, file), 'utf8')).not.toContain('ann');

@@ -97,8 +97,8 @@ describe('a group book', () => {
     const { store } = await GatewayStore.open(await temporaryFolder(), () => undefined);
     const settings = { ...settingsWith(weights), feedbackWithinMs: 2 ** 31 - 1 };
     const book = new GroupBook({
-      ...{ settings, maxStaleness: 9, store, finishedRounds: 0 },
-      kept: { groups: kept, votes: kept.flatMap((_, index) => votesOn(index)) },
+      ...{ settings, maxStaleness: 9, store, finishedRounds: 0, deletionHours: 1 },
+      kept: { groups: kept, votes: kept.flatMap((_, index) => votesOn(index)), deletions: [] },
       scheduler: { now: () => 0, schedule: () => new Subscription() },
     });
     onTestFinished(() => book.close());

@@ -189,7 +189,8 @@ const control: fc.Arbitrary<TopicMessages['control']> = fc.record({
   ),
 });
 
-const time = fc.double({ min: 0, noNaN: true, noDefaultInfinity: true });
+const time = fc.double({ min: 0, max: 8.64e15, noNaN: true });
+const question = fc.record({ id: fc.string({ minLength: 1 }), expiresAt: time });
 const png = fc.uint8Array({ maxLength: 9 });
 const request = fc.record({
   id: fc.bigInt({ min: 0n, max: 16n ** 24n - 1n }).map((bits) => `g-${bits.toString(16).padStart(24, '0')}`),
@@ -269,6 +270,25 @@ export const MESSAGES: { readonly [Topic in WireTopic]: fc.Arbitrary<TopicMessag
     ),
     givenAt: time,
   }),
+  deletions: fc.record({
+    person: fc.bigInt({ min: 0n, max: 16n ** 64n - 1n }).map((bits) => bits.toString(16).padStart(64, '0')),
+    deletedAt: time,
+    question,
+  }),
+  people: fc.oneof(
+    fc.record({ question, person: fc.string({ minLength: 1 }) }),
+    fc.record({
+      answerTo: fc.string({ minLength: 1 }),
+      gateway: fc.string({ minLength: 1 }),
+      found: fc.oneof(
+        fc.record({
+          groups: fc.array(fc.record({ record: fc.string(), votes: count })),
+          votes: fc.array(fc.string()),
+        }),
+        fc.record({ removedGroups: count, removedVotes: count }),
+      ),
+    }),
+  ),
   metrics: fc.oneof(
     fc.nat(1000).chain((pictures) =>
       fc.record(
