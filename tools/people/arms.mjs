@@ -45,6 +45,8 @@ export const ARMS = {
   ]),
   d3po: arm([...CONSTANT, ...NOISY, surrogate('{type: d3po, preferenceBeta: 100, clipRange: 0.1}')]),
   'diffusion-dpo': arm([surrogate('{type: diffusion-dpo, preferenceBeta: 250, timestepsPerSample: 6}')]),
+  'slow-sampler': arm(['stages.trainer.samplingPolicyDecay=0.3', 'stages.trainer.learningRate=1.45e-3']),
+  twice: arm(['stages.trainer.updates.innerEpochs=2']),
   likes: arm(['stages.reward.options.says=likes']),
   ratings: arm(['stages.reward.options.says=ratings']),
   ...Object.fromEntries(
