@@ -55,7 +55,10 @@ async function predictionBeside(path: string): Promise<Prediction | null> {
   const beside = path.replace(/\.safetensors$/i, '.yaml');
   const text = beside === path ? null : await readFile(beside, 'utf8').catch(() => null);
   if (text === null) return null;
-  const params = valueAt(await contentOf(beside, text), ['model', 'params']);
+  const content = await contentOf(beside, text);
+  // A run of this checkpoint may be configured in a file of its name.
+  if (['stages', 'extends'].some((key) => valueAt(content, [key]) !== undefined)) return null;
+  const params = valueAt(content, ['model', 'params']);
   const kind = valueAt(params, ['parameterization']);
   const scaling = JSON.stringify(valueAt(params, ['denoiser_config']) ?? null);
   if (kind === 'v' || /VScaling/.test(scaling)) return 'v_prediction';

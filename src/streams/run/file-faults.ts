@@ -9,7 +9,7 @@ import { promptCheck } from '../../models/pipeline/embeddings/fitting-embeddings
 import { fittingChannels } from '../../models/pipeline/extra-channels.js';
 import { noPipelineFault, requireNoOther } from '../../models/pipeline/no-pipeline.js';
 import { sizedFolder } from '../../models/pipeline/picture-size.js';
-import { type PipelineFolder, readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
+import { readPipelineFolder } from '../../models/pipeline/pipeline-folder.js';
 import { readPipelineScheduler, readPipelineTokenizer } from '../../models/pipeline/pipeline-index.js';
 import { bucketsOf, sizeOf } from '../config/resolved/size-of.js';
 import { findStage } from '../config/resolved/stage-of.js';
@@ -54,7 +54,9 @@ export async function findFileFaults(
   const check = await wordCheck(pipeline, embeddings);
   const layers = await adaptedLayers(pipeline, config);
   const checkEmbedding = async (file: NamedFile) => {
-    if (pipeline === undefined) return;
+    // What is wrong with the pipeline is said of that.
+    const isThere = pipeline !== undefined && (await readPipelineFolder(pipeline).catch(() => null));
+    if (!isThere) return;
     await promptCheck(pipeline, [embeddingAt(file)]);
     // What two of them have in common is said once.
     if (file === embeddings.at(-1)) await promptCheck(pipeline, embeddings.map(embeddingAt));
@@ -169,27 +171,21 @@ async function pipelineFaults(name: string, { config, check, layers }: Context):
 
 /**
  * What a config says of its model must fit it: the sizes of pictures, and numbers for the channels that are no latents.
- * Errors: as `readPipelineFolder`, where the config says anything of it.
+ * Errors: as `readPipelineFolder`.
  */
 async function fitChecks(path: string, config: ResolvedConfig): Promise<(() => unknown)[]> {
   const training = sizeOf(config);
   const buckets = bucketsOf(config);
   const { width = training.width, height = training.height } = config.evaluation;
   const { extraChannels } = config.model;
-  const asksNothing = [width, height, extraChannels, buckets[0]].every((asked) => asked === undefined);
-  // What else is wrong with a folder is said when it is opened.
-  const folder = await readPipelineFolder(path).catch((error): PipelineFolder | null => {
-    if (asksNothing) return null;
-    throw error;
-  });
-  if (folder === null) return [];
+  const folder = await readPipelineFolder(path);
   const stage = `stages.${findStage(config, 'sampler')?.name}`;
-  const own = config.evaluation.width === undefined && config.evaluation.height === undefined;
+  const isOwn = config.evaluation.width === undefined && config.evaluation.height === undefined;
   return [
     () => fittingChannels(folder, extraChannels),
     ...buckets.map((bucket, index) => () => sizedFolder(folder, bucket, `${stage}.buckets[${index}]`)),
     ...(buckets.length === 0 ? [() => sizedFolder(folder, training, stage)] : []),
-    ...(own ? [] : [() => sizedFolder(folder, { width, height }, 'evaluation')]),
+    ...(isOwn ? [] : [() => sizedFolder(folder, { width, height }, 'evaluation')]),
   ];
 }
 

@@ -109,6 +109,23 @@ describe('findFileFaults', () => {
     expect((await faultsOf(config(start(path))))[0]).toContain('model.startFrom: expected what can be read');
   });
 
+  it('should say what is wrong with a model of the model alone, not of its embeddings, nor of a config of its name', async () => {
+    const folder = await temporaryFolder();
+    const file = join(folder, 'mine.safetensors');
+    const beside = join(folder, 'mine.yaml');
+    await writeFile(file, checkpointBytes('sd1'));
+    const text = config('  embeddings: [test/fixtures/textual-inversions/sd1/bad-art.safetensors]').replace(
+      SD1,
+      file,
+    );
+    await writeFile(beside, text);
+    expect((await faultsOf(text)).join()).not.toContain('model.params');
+    await writeFile(beside, 'model: { base_learning_rate: 1 }');
+    expect(await faultsOf(text)).toEqual([
+      expect.stringMatching(/^a\.yaml:4:13 model\.pipeline: .*mine\.yaml model\.params\.parameterization/),
+    ]);
+  });
+
   it('should put what does not fit the model at the line of each setting, whatever the stages are called', async () => {
     const model = `  extraChannels: [1, 0]\n  lora: { pattern: attn9, textEncoder: q_prj }`;
     expect(
