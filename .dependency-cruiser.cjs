@@ -85,6 +85,13 @@ module.exports = {
       to: { path: 'node_modules/@tensorflow' },
     },
     {
+      name: 'one-home-for-opentelemetry',
+      severity: 'error',
+      comment: 'Its packages are optional: a run that nobody scrapes does without.',
+      from: { path: '^src/', pathNot: '^src/streams/telemetry/' },
+      to: { path: 'node_modules/@opentelemetry' },
+    },
+    {
       name: 'one-home-for-the-kafka-client',
       severity: 'error',
       comment: 'Another client must be able to take its place.',
@@ -109,9 +116,12 @@ module.exports = {
       name: 'declared-dependencies-only',
       severity: 'error',
       comment:
-        'TensorFlow.js is an optional peer, and for the tests a development dependency. The studio is shipped built.',
+        'TensorFlow.js and OpenTelemetry are optional peers, and for the tests development dependencies. The studio is shipped built.',
       from: { path: '^src/', pathNot: room('studio') },
-      to: { pathNot: 'node_modules/@tensorflow', dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] },
+      to: {
+        pathNot: 'node_modules/@(tensorflow|opentelemetry)',
+        dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'],
+      },
     },
   ],
   options: {

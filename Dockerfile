@@ -4,7 +4,10 @@ WORKDIR /tributary
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY . .
-RUN npm run build && npm prune --omit=dev --ignore-scripts
+# What figures for Prometheus need besides, as docs/operations.md names it.
+RUN npm run build && npm prune --omit=dev --ignore-scripts && npm install --no-save --ignore-scripts \
+  @opentelemetry/api@1.9.1 @opentelemetry/resources@2.12.0 @opentelemetry/sdk-metrics@2.12.0 \
+  @opentelemetry/exporter-prometheus@0.223.0
 
 FROM node:20-bookworm-slim
 WORKDIR /tributary

@@ -52,6 +52,21 @@ export function describeConsumerGroups({ should, inbox, shared }: ContractParts)
     await vi.waitFor(async () => expect(await readers()).toEqual([]), { timeout: 30_000, interval: 50 });
   });
 
+  should('count the messages that a consumer group has not answered', async (transport) => {
+    for (const key of ['a', 'b', 'c']) await transport.publish('work', { key, message: key });
+    const unanswered = () => transport.unanswered('work', 'workers');
+    // A publisher that had to try again may have written a message twice.
+    const all = await unanswered();
+    expect(all).toBeGreaterThanOrEqual(3);
+    const worker = inbox(transport, { maxInFlight: 2 });
+    const first = await worker.delivery(0);
+    expect(await unanswered()).toBe(all);
+    first.ack();
+    await vi.waitFor(async () => expect(await unanswered()).toBe(all - 1), { timeout: 10_000 });
+    worker.leave();
+    expect(await unanswered()).toBe(all - 1);
+  });
+
   should('give every consumer group every message', async (transport) => {
     const groups = ['rewards', 'archive'].map((consumerGroup) =>
       inbox(transport, { consumerGroup, onDelivery: ackAtOnce }),

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import type { Command } from 'commander';
 import { lastValueFrom, type Observable, tap } from 'rxjs';
 import { peopleServer } from '../../api/serve-people.js';
+import { openTelemetry, type Telemetry } from '../../api/telemetry/open-telemetry.js';
 import { TributaryError } from '../../errors.js';
 import { rolesOf } from '../../streams/config/graph/topology-graph.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
@@ -12,8 +13,7 @@ import { holdsRun, openRunDirectory } from '../../streams/directory/run-director
 import type { RunEvent } from '../../streams/messages/run-events.js';
 import { writeReport } from '../../streams/report/write-report.js';
 import { tryModulesOf } from '../../streams/run/modules/try-modules.js';
-import type { ServeDesk } from '../../streams/run/opening/open-gateway.js';
-import { runTopology } from '../../streams/run/run-topology.js';
+import { type RunOptions, runTopology } from '../../streams/run/run-topology.js';
 import { runWorkers } from '../../streams/run/run-workers.js';
 import { TRAINER_ROLE } from '../../streams/stages/index.js';
 import { watchInterrupt } from '../input/interrupt.js';
@@ -57,6 +57,8 @@ export async function run(
   const config = await loadTopology(path, set, { tryModules });
   const roles = rolesIn(config, named);
   const output = openRunOutput(log);
+  const telemetry = await openTelemetry(config, roles);
+  if (telemetry) output.show({ kind: 'listening', what: 'telemetry', url: telemetry.url });
   for (const message of surplusThreads(config, availableParallelism()))
     output.show({ kind: 'warning', message });
   const isTrainer = roles.includes(TRAINER_ROLE);
@@ -69,10 +71,12 @@ export async function run(
     }),
   );
   try {
-    if (isTrainer) await train({ config, roles, runDir, takeOver, signal: interrupt.signal }, output);
-    else
-      await toEnd((serveDesk) => runWorkers({ config, roles, signal: interrupt.signal, serveDesk }), output);
+    const { signal } = interrupt;
+    const told = { output, telemetry };
+    if (isTrainer) await train({ config, roles, runDir, takeOver, signal }, told);
+    else await toEnd((hearing) => runWorkers({ config, roles, signal, ...hearing }), told);
   } finally {
+    await telemetry?.close();
     output.close();
     interrupt.release();
   }
@@ -86,31 +90,35 @@ interface TrainerTask {
   readonly signal: AbortSignal;
 }
 
-async function train(
-  { config, roles, runDir, takeOver, signal }: TrainerTask,
-  output: RunOutput,
-): Promise<void> {
-  const warn = (message: string) => output.show({ kind: 'warning', message });
+async function train({ config, roles, runDir, takeOver, signal }: TrainerTask, told: Told): Promise<void> {
+  const warn = (message: string) => told.output.show({ kind: 'warning', message });
   const resume = await holdsRun(config, runDir);
   const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
   try {
-    await toEnd((serveDesk) => runTopology({ runDirectory, roles, signal, serveDesk }), output);
+    await toEnd((hearing) => runTopology({ runDirectory, roles, signal, ...hearing }), told);
     await writeReport(runDirectory.path, runDirectory.config);
   } finally {
     await runDirectory.release();
   }
 }
 
+/** Who is told of what happens. */
+interface Told {
+  readonly output: RunOutput;
+  readonly telemetry: Telemetry | null;
+}
+
 /** Runs parts to their end, and serves people where the gateway is among them. */
 async function toEnd(
-  start: (serveDesk: ServeDesk) => Observable<RunEvent>,
-  output: RunOutput,
+  start: (hearing: Pick<RunOptions, 'serveDesk' | 'observe'>) => Observable<RunEvent>,
+  { output, telemetry }: Told,
 ): Promise<void> {
   const people = peopleServer();
-  const events$ = start(people.serveDesk).pipe(
+  const events$ = start({ serveDesk: people.serveDesk, observe: telemetry?.observe }).pipe(
     tap((event) => {
       output.show(event);
       people.note(event);
+      telemetry?.note(event);
     }),
   );
   await lastValueFrom(events$, { defaultValue: undefined });

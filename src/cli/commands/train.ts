@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { lastValueFrom, tap } from 'rxjs';
 import { peopleServer } from '../../api/serve-people.js';
+import { openTelemetry } from '../../api/telemetry/open-telemetry.js';
+import { rolesOf } from '../../streams/config/graph/topology-graph.js';
 import { loadTopology } from '../../streams/config/load-topology.js';
 import { loadQuickTopology } from '../../streams/config/quick-topology.js';
 import { ADAPTER_FILE, isThere, WEIGHTS_FILE } from '../../streams/directory/adapter-path.js';
@@ -67,17 +69,30 @@ export async function train(path: string, options: TrainOptions): Promise<void> 
     );
   const runDir = options.runDir ?? (quick ? await unusedPath(runPathOf(config, undefined)) : undefined);
   const warn = (message: string) => output.show({ kind: 'warning', message });
-  const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn });
+  const telemetry = await openTelemetry(config, rolesOf(config));
+  if (telemetry) output.show({ kind: 'listening', what: 'telemetry', url: telemetry.url });
+  const runDirectory = await openRunDirectory({ config, path: runDir, resume, takeOver, warn }).catch(
+    async (error: unknown) => {
+      await telemetry?.close();
+      throw error;
+    },
+  );
   const interrupt = watchInterrupt(() =>
     warn('stopping once the current round is finished and saved; press Ctrl-C again to stop at once'),
   );
   let finished: Finished | undefined;
   const { signal } = interrupt;
   const people = peopleServer();
-  const events$ = runTopology({ runDirectory, signal, serveDesk: people.serveDesk }).pipe(
+  const events$ = runTopology({
+    runDirectory,
+    signal,
+    serveDesk: people.serveDesk,
+    observe: telemetry?.observe,
+  }).pipe(
     tap((event) => {
       output.show(event);
       people.note(event);
+      telemetry?.note(event);
       if (event.kind === 'finished') finished = event;
     }),
   );
@@ -86,6 +101,7 @@ export async function train(path: string, options: TrainOptions): Promise<void> 
     await lastValueFrom(events$, { defaultValue: undefined });
     report = await writeReport(runDirectory.path, runDirectory.config);
   } finally {
+    await telemetry?.close();
     output.close();
     interrupt.release();
     await runDirectory.release();

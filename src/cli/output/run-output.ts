@@ -66,7 +66,17 @@ export function logOutput(log: Logger): RunOutput {
   };
 }
 
-const LISTENING = { prompts: 'prompts accepted at', people: 'people served at' } as const;
+const LISTENING = {
+  prompts: 'prompts accepted at',
+  people: 'people served at',
+  telemetry: 'figures served at',
+} as const;
+
+const LISTENING_LOGGED = {
+  prompts: 'takes prompts',
+  people: 'serves people',
+  telemetry: 'serves figures',
+} as const;
 
 type Row = readonly [name: string, value: string];
 
@@ -173,7 +183,7 @@ function logEvent(log: Logger, event: RunEvent): void {
       log.info(Object.fromEntries(event.description), 'prompts read');
       break;
     case 'listening':
-      log.info({ url: event.url }, event.what === 'prompts' ? 'takes prompts' : 'serves people');
+      log.info({ url: event.url }, LISTENING_LOGGED[event.what]);
       break;
     case 'worked': {
       const { kind: _, ...work } = event;

@@ -24,6 +24,7 @@ export const RESUMED_FILE = 'config.resumed.yaml';
 export const MAY_CHANGE_AT_RESUME = [
   'checkpoints',
   'transport',
+  'telemetry',
   'engine.threads',
   'engine.sessionThreads',
   'stages.prompts.numRounds',
@@ -56,7 +57,7 @@ export function configFingerprint(config: object): string {
     numRounds: plannedRounds,
   }));
   return createHash('sha256')
-    .update(JSON.stringify({ ...begun, checkpoints: undefined, transport: undefined }))
+    .update(JSON.stringify({ ...begun, checkpoints: undefined, transport: undefined, telemetry: undefined }))
     .digest('hex');
 }
 

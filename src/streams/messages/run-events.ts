@@ -265,8 +265,8 @@ export type RunEvent =
     }
   /** The prompt files were read: how many prompts each holds, and what was left out, as name and value. */
   | { readonly kind: 'prompts'; readonly description: readonly (readonly [name: string, value: string])[] }
-  /** Prompts are taken, or people are served, at this address. */
-  | { readonly kind: 'listening'; readonly url: string; readonly what: 'prompts' | 'people' }
+  /** Prompts are taken, people are served, or this process tells of itself, at this address. */
+  | { readonly kind: 'listening'; readonly url: string; readonly what: 'prompts' | 'people' | 'telemetry' }
   | ({ readonly kind: 'progress' } & RunProgress)
   | { readonly kind: 'round'; readonly metrics: RoundMetrics }
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation }

@@ -12,6 +12,7 @@ import { openRunControl } from '../control/run-control.js';
 import { readCheckpointFiles } from '../directory/checkpoint-files.js';
 import type { RunDirectory } from '../directory/run-directory.js';
 import { RUN_KEY } from '../messages/messages.js';
+import type { Observe } from '../messages/observations.js';
 import type { RunEvent, Say } from '../messages/run-events.js';
 import { type Canary, openCanary } from '../promotion/canary.js';
 import { openPromotionGate, type PromotionGate } from '../promotion/promotion-gate.js';
@@ -24,6 +25,7 @@ import { type OpenTransport, openTransport } from '../transport/open-transport.j
 import { BetweenRounds } from './after-round.js';
 import { endOfRun } from './end-of-run.js';
 import { type OpenRun, openRun } from './open-run.js';
+import { behindOf, lagOf } from './opening/lag-of.js';
 import { openGatewayPart, type ServeDesk } from './opening/open-gateway.js';
 import { openOperators } from './opening/open-operators.js';
 import { readModelFacts, requireFitsModel } from './read-model-facts.js';
@@ -40,6 +42,8 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   /** Serves people at the desk of the gateway, in the process that has its role. Default: nobody is served. */
   readonly serveDesk?: ServeDesk;
+  /** Hears of this process besides. Default: nobody does. */
+  readonly observe?: Observe | undefined;
 }
 
 /**
@@ -67,7 +71,7 @@ interface Running extends RunOptions {
 }
 
 async function run(options: Running): Promise<void> {
-  const { runDirectory, say, canceling } = options;
+  const { runDirectory, say, canceling, observe } = options;
   const { config } = runDirectory;
   const roles = options.roles ?? rolesOf(config);
   await requireModules(config);
@@ -80,10 +84,18 @@ async function run(options: Running): Promise<void> {
   const warn = (message: string) => say({ kind: 'warning', message });
   const issuesPrompts = hasStage(config, roles, 'prompts');
   const assignsPrompts = issuesPrompts && hasIncomingPrompts(config);
-  const open = await openTransport({ config, trainer: { isResumed, startAt }, assignsPrompts, warn });
+  const open = await openTransport({
+    config,
+    trainer: { isResumed, startAt },
+    assignsPrompts,
+    warn,
+    observe,
+  });
   try {
+    observe?.({ kind: 'connected', lag: lagOf(config, rolesOf(config), open.transport) });
     await requireReach(open.transport, config, checkpoint?.completeRounds ?? 0);
     const opened = await openRun({ config, runDirectory, say, signal: canceling.signal });
+    observe?.({ kind: 'loaded' });
     try {
       await train({ ...options, config, operators, model, open, opened });
     } catch (error) {
@@ -167,6 +179,7 @@ async function train(training: Training): Promise<void> {
     });
     control.beginRound(completeRounds, opened.schedulePlace.position);
     await publishProgress(completeRounds, false);
+    training.observe?.({ kind: 'joined', behind: behindOf(config, gateway, transport) });
     await lastValueFrom(end.until(stages$), { defaultValue: undefined });
   } finally {
     await gateway?.close();
@@ -177,7 +190,7 @@ async function train(training: Training): Promise<void> {
 }
 
 async function contextOf(
-  { config, open: { transport }, opened, say, signal, canceling }: Training,
+  { config, open: { transport }, opened, say, observe, signal, canceling }: Training,
   guards: GuardWatch,
 ): Promise<StageContext> {
   const control = await openRunControl(transport);
@@ -191,6 +204,7 @@ async function contextOf(
     control,
     firstRound: completeRounds,
     say,
+    observe,
     stopping: AbortSignal.any([signal, guards.stopping]),
     canceling: canceling.signal,
     learningRateScale: () => guards.learningRateScale() * control.inForce().learningRateScale,

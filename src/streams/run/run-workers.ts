@@ -18,6 +18,7 @@ import { requireSameConfig } from '../config/resolved/shared-config.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import { openRunControl } from '../control/run-control.js';
 import type { TopicMessages } from '../messages/messages.js';
+import type { Observe } from '../messages/observations.js';
 import type { RunEvent, Say } from '../messages/run-events.js';
 import { type PromptLists, promptRows, readPromptLists } from '../prompt-files/read-prompts.js';
 import type { Gateway } from '../stages/gateway/gateway-stage.js';
@@ -27,6 +28,7 @@ import { startSampler } from '../stages/sampler/client.js';
 import type { StageContext } from '../stages/shared/stage-context.js';
 import type { Transport } from '../transport/contract/transport.js';
 import { openTransport } from '../transport/open-transport.js';
+import { behindOf, lagOf } from './opening/lag-of.js';
 import { openGatewayPart, type ServeDesk } from './opening/open-gateway.js';
 import { openOperators } from './opening/open-operators.js';
 import { OpenParts } from './opening/open-parts.js';
@@ -42,6 +44,8 @@ interface WorkerOptions {
   readonly signal: AbortSignal;
   /** Serves people at the desk of the gateway, in the process that has its role. Default: nobody is served. */
   readonly serveDesk?: ServeDesk;
+  /** Hears of this process besides. Default: nobody does. */
+  readonly observe?: Observe | undefined;
 }
 
 /**
@@ -62,15 +66,17 @@ export function runWorkers(options: WorkerOptions): Observable<RunEvent> {
   });
 }
 
-async function work({ config, roles, signal, serveDesk }: WorkerOptions, say: Say): Promise<void> {
+async function work({ config, roles, signal, serveDesk, observe }: WorkerOptions, say: Say): Promise<void> {
   const operators = await openOperators(config, roles);
   const warn = (message: string) => say({ kind: 'warning', message });
   await requireModules(config);
   const assignsPrompts = hasStage(config, roles, 'prompts') && hasIncomingPrompts(config);
-  const { transport } = await openTransport({ config, trainer: null, assignsPrompts, warn });
+  const { transport } = await openTransport({ config, trainer: null, assignsPrompts, warn, observe });
   try {
+    observe?.({ kind: 'connected', lag: lagOf(config, roles, transport) });
     const control = await openRunControl(transport);
     const { parts, lists, close } = await openParts(config, roles, transport, say);
+    observe?.({ kind: 'loaded' });
     // What is in flight when the worker leaves is canceled.
     const canceling = new AbortController();
     let gateway: Gateway | null = null;
@@ -87,12 +93,14 @@ async function work({ config, roles, signal, serveDesk }: WorkerOptions, say: Sa
         }),
         exhaustMap(({ round }) => {
           say({ kind: 'joined', roles, round });
+          observe?.({ kind: 'joined', behind: behindOf(config, gateway, transport) });
           const context: StageContext = {
             config,
             transport,
             control,
             firstRound: round,
             say,
+            observe,
             stopping: signal,
             canceling: canceling.signal,
             learningRateScale: () => 1,

@@ -5,8 +5,9 @@ import { kindOfTopic, ownTopics } from '../config/graph/topology-graph.js';
 import { deletionHours } from '../config/resolved/deletion-hours.js';
 import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { TopicMessages } from '../messages/messages.js';
+import type { Observe } from '../messages/observations.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from '../messages/topics.js';
-import type { TopicDeclaration, TopicOf, Transport } from './contract/transport.js';
+import type { OnDeadLetter, TopicDeclaration, TopicOf, Transport } from './contract/transport.js';
 import { createInProcessTransport } from './in-process/in-process.js';
 import { createKafkaTransport, type Positions } from './kafka/kafka-transport.js';
 import type { LogDriver } from './kafka/log-driver.js';
@@ -37,6 +38,8 @@ interface TransportOptions {
   /** Whether this process writes what operators want, and takes that from whoever did before. */
   readonly takesControl?: boolean;
   readonly warn: (message: string) => void;
+  /** Hears of dead letters and of bytes. */
+  readonly observe?: Observe | undefined;
 }
 
 /** Topics inside the trainer's process. */
@@ -62,12 +65,13 @@ export async function openTransport(options: TransportOptions): Promise<OpenTran
     topics: topicDeclarations(config),
     maxAttempts: config.transport.maxAttempts,
     deadLettersTopic: 'dead-letters',
+    onDeadLetter: onDeadLetter(options),
   });
   return { transport, positions: () => null };
 }
 
 async function openShared(options: TransportOptions): Promise<OpenTransport> {
-  const { config, trainer, assignsPrompts, takesControl, warn } = options;
+  const { config, trainer, assignsPrompts, takesControl, warn, observe } = options;
   const { kafka, maxAttempts } = config.transport;
   const { driver, prefix, inCluster } = await openKafka(config, warn);
   const isLocal = ({ name }: { readonly name: string }) => LOCAL_TOPICS.includes(name);
@@ -91,6 +95,7 @@ async function openShared(options: TransportOptions): Promise<OpenTransport> {
           payloads: openPayloadStore(kafka.payloads, process.env),
           maxInlineBytes: kafka.maxInlineBytes,
           maxPayloadBytes: kafka.maxPayloadBytes,
+          onCarried: observe && ((carried) => observe({ kind: 'carried', ...carried })),
         }),
         kindOfTopic(config),
       ),
@@ -100,6 +105,7 @@ async function openShared(options: TransportOptions): Promise<OpenTransport> {
       maxMessageBytes: Math.max(kafka.maxInlineBytes, kafka.maxBatchBytes) + RECORD_OVERHEAD_BYTES,
       maxAttempts,
       deadLettersTopic: 'dead-letters',
+      onDeadLetter: onDeadLetter(options),
       ...(trainer && { ownGroups: { names: TRAINER_GROUPS, startAt: trainer.startAt ?? {} } }),
       onUnreadable: (topic, error) =>
         warn(`topic ${topic}: ${String(error)}. The older value stays in force.`),
@@ -136,6 +142,15 @@ async function openShared(options: TransportOptions): Promise<OpenTransport> {
   }
 }
 
+/** What a reader refused has no code. */
+function onDeadLetter({ observe }: TransportOptions): OnDeadLetter | undefined {
+  return (
+    observe &&
+    (({ origin = '', stage = '', code = 'refused' }) =>
+      observe({ kind: 'dead-letter', origin, stage, reason: code }))
+  );
+}
+
 /** The messages of another run would count as this one's. */
 async function requireUnused(driver: LogDriver, progress: string, prefix: string): Promise<void> {
   if ((await driver.endOffsets(progress)).size === 0) return;
@@ -159,6 +174,7 @@ function joinTransports<Messages extends object>(
     latest: (topic) => carrierOf(topic).latest(topic),
     newest: (topic) => carrierOf(topic).newest(topic),
     readers: (topic, consumerGroup) => carrierOf(topic).readers(topic, consumerGroup),
+    unanswered: (topic, consumerGroup) => carrierOf(topic).unanswered(topic, consumerGroup),
     close: async () => {
       await local.close();
       await shared.close();

@@ -39,6 +39,7 @@ export function stageTransport(
     latest: (port) => transport.latest(readFrom(port)),
     newest: (port) => transport.newest(readFrom(port)),
     readers: (port, consumerGroup) => transport.readers(readFrom(port), consumerGroup),
+    unanswered: (port, consumerGroup) => transport.unanswered(readFrom(port), consumerGroup),
     close: () => transport.close(),
   };
 }

@@ -15,6 +15,7 @@ import { CONFIG_VERSION } from '../source/version.js';
 import { guards } from './guards-schema.js';
 import { kafka } from './kafka-schema.js';
 import { promotion } from './promotion-schema.js';
+import { telemetry } from './telemetry-schema.js';
 import { testsSchema } from './tests-schema.js';
 
 const [firstStage, ...otherStages] = STAGE_SPECS;
@@ -246,6 +247,7 @@ const topologyShape = {
   guards,
   promotion,
   checkpoints,
+  telemetry,
 };
 
 /** A topology with every field filled in. */

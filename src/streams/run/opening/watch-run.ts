@@ -1,12 +1,10 @@
 /** @file What can be told of a run that its log does not say: who works on it, and what was given up. */
 
-import { roleOf } from '../../config/graph/topology-graph.js';
-import { scoringStages } from '../../config/resolved/reward-parts.js';
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { TopicMessages } from '../../messages/messages.js';
-import type { TopicName } from '../../messages/topics.js';
 import type { Delivery, Transport } from '../../transport/contract/transport.js';
 import { stageTransport } from '../../transport/stage-transport.js';
+import { stageReaders } from './stage-readers.js';
 
 /** A process at work in a role; null where nobody is. */
 export interface RoleAtWork {
@@ -58,7 +56,7 @@ export function watchRun(
   return {
     async atWork() {
       const found = await Promise.all(
-        readersOf(config).map(async ({ stage, role, topic, group }) => {
+        stageReaders(config).map(async ({ stage, role, topic, group }) => {
           const processes = await stageTransport(transport, config, stage).readers(topic, group);
           return processes.length === 0
             ? [{ role, process: null }]
@@ -76,34 +74,6 @@ function letterOf({ key, message, headers }: Delivery<TopicMessages['dead-letter
   const { stage = '', reason = '' } = headers;
   const group = 'groupId' in message ? message.groupId : key;
   return { stage, group, reason };
-}
-
-/** What each role reads, by which it is known to be there. */
-function readersOf(config: ResolvedConfig) {
-  const scoring = scoringStages(config);
-  const readingOf = (stage: string): readonly [topic: TopicName, group: string] | null => {
-    const settings = config.stages[stage];
-    switch (settings?.type) {
-      case 'prompts':
-        return settings.source.from === 'topic' ? ['incoming-prompts', 'prompts'] : null;
-      case 'sampler':
-        return ['prompts', 'samplers'];
-      case 'reward':
-        return scoring.some(({ name }) => name === stage)
-          ? ['images', scoring.length > 1 ? `rewards-${stage}` : 'rewards']
-          : null;
-      case 'advantages':
-        return ['trajectories', 'trainer'];
-      case 'gateway':
-        return ['prompts', 'gateways'];
-      default:
-        return null;
-    }
-  };
-  return Object.keys(config.stages).flatMap((stage) => {
-    const reading = readingOf(stage);
-    return reading ? [{ stage, role: roleOf(config, stage), topic: reading[0], group: reading[1] }] : [];
-  });
 }
 
 function distinct(found: readonly RoleAtWork[]): RoleAtWork[] {

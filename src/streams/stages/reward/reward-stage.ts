@@ -54,7 +54,7 @@ export function rewardStage(
   const isOneOfMany = scoringStages(config).length > 1;
   const part = rewardParts(config).find(({ stage }) => stage === source.name);
   const letters$ = new Subject<DeadLetter<PictureGroup>>();
-  const report = reportWork('reward', context.say);
+  const report = reportWork('reward', context);
   const publish = (outcome: GroupRewards | LostGroup) =>
     transport.publish('rewards', { key: outcome.groupId, message: outcome });
 

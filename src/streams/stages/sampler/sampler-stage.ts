@@ -36,7 +36,7 @@ export function samplerStage(context: StageContext, sampler: SamplerClient): Obs
     const { size } = sizeOfGroup(config, group);
     return size ? [sampler.imageShape[0], size.height, size.width] : sampler.imageShape;
   };
-  const report = reportWork('sampler', context.say);
+  const report = reportWork('sampler', context);
 
   const rolledOut = async (
     tickets: readonly PromptTicket[],

@@ -1,4 +1,4 @@
-import type { Say } from '../../messages/run-events.js';
+import type { StageContext } from './stage-context.js';
 
 interface WorkReport {
   /** Runs some work and measures its time; work that overlaps counts once. */
@@ -13,7 +13,7 @@ interface WorkReport {
  */
 export function reportWork(
   role: 'sampler' | 'reward',
-  say: Say,
+  { say, observe }: Pick<StageContext, 'say' | 'observe'>,
   now: () => number = () => performance.now(),
 ): WorkReport {
   let busy = 0;
@@ -40,7 +40,11 @@ export function reportWork(
         return await work();
       } finally {
         running -= 1;
-        if (running === 0) busy += now() - runningSince;
+        if (running === 0) {
+          const worked = now() - runningSince;
+          busy += worked;
+          observe?.({ kind: 'busy', part: role, seconds: worked / 1000 });
+        }
       }
     },
     done(round) {

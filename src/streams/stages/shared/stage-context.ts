@@ -1,6 +1,7 @@
 import type { ResolvedConfig } from '../../config/schema/topology-schema.js';
 import type { RunControl } from '../../control/run-control.js';
 import type { TopicMessages } from '../../messages/messages.js';
+import type { Observe } from '../../messages/observations.js';
 import type { RunEvent } from '../../messages/run-events.js';
 import type { Transport } from '../../transport/contract/transport.js';
 import type { PartialRounds } from './partial-rounds.js';
@@ -12,6 +13,8 @@ export interface StageContext {
   /** The round that a run starts or resumes at. */
   readonly firstRound: number;
   readonly say: (event: RunEvent) => void;
+  /** Hears of this process besides; absent where nobody asks. */
+  readonly observe?: Observe | undefined;
   /** Aborted to stop the run after what is in flight. */
   readonly stopping: AbortSignal;
   /** Aborted to stop the run at once. */

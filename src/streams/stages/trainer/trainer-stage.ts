@@ -49,6 +49,7 @@ export function trainerStage(
       { samples, trainedSteps, round, learningRateScale },
       { signal: context.canceling },
     );
+    context.observe?.({ kind: 'busy', part: 'trainer', seconds: (performance.now() - begunAt) / 1000 });
     return { closed, statistics, begunAt };
   };
   const beginNext = async (trained: TrainedRound): Promise<TrainedRound> => {

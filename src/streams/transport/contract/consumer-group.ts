@@ -79,6 +79,11 @@ export class ConsumerGroup {
     return this.#waiting.length;
   }
 
+  /** Waiting or delivered. */
+  get numUnanswered(): number {
+    return this.#waiting.length + this.#inFlight.size;
+  }
+
   offer(entry: Entry): void {
     this.#waiting.push({ entry, nacks: 0 });
     this.#pump();

@@ -65,6 +65,9 @@ export interface Subscription<Topic extends string> {
   readonly onRepeat?: () => void;
 }
 
+/** Takes the headers of a message that this process gave up on: `origin`, `stage`, `reason`, and where it has one, `code`. */
+export type OnDeadLetter = (headers: Headers) => void;
+
 /** The topics that a map of message types declares. */
 export type TopicOf<Messages> = keyof Messages & string;
 
@@ -125,6 +128,9 @@ export interface Transport<Messages extends object> {
    * one that died is named for some seconds more.
    */
   readers(topic: TopicOf<Messages>, consumerGroup: string): Promise<readonly string[]>;
+
+  /** How many messages of a queue topic a consumer group has not answered now, delivered or not, in whichever process. */
+  unanswered(topic: TopicOf<Messages>, consumerGroup: string): Promise<number>;
 
   /** Completes every stream, rejects waiting publishers and releases what is held. May be called twice. */
   close(): Promise<void>;

@@ -3,6 +3,7 @@ import { TributaryError } from '../../../errors.js';
 import type {
   Delivery,
   Envelope,
+  OnDeadLetter,
   Subscription,
   TopicDeclaration,
   TopicOf,
@@ -24,6 +25,8 @@ interface InProcessTransportOptions<Messages> {
   readonly maxAttempts: number;
   /** The declared queue topic that takes the dead letters. */
   readonly deadLettersTopic: TopicOf<Messages>;
+  /** Hears of every dead letter. */
+  readonly onDeadLetter?: OnDeadLetter | undefined;
 }
 
 const NAME = 'in-process';
@@ -52,7 +55,10 @@ export function createInProcessTransport<Messages extends object>(
   return {
     async publish(topic, envelope) {
       const broadcast = broadcasts.get(topic);
-      if (!broadcast) return queueNamed(topic).publish(envelope);
+      if (!broadcast) {
+        if (topic === options.deadLettersTopic) options.onDeadLetter?.(envelope.headers ?? {});
+        return queueNamed(topic).publish(envelope);
+      }
       requireOpen();
       broadcast.next({ message: envelope.message });
     },
@@ -94,6 +100,12 @@ export function createInProcessTransport<Messages extends object>(
       return new Array<string>(count).fill(processName());
     },
 
+    async unanswered(topic, consumerGroup) {
+      const count = queueNamed(topic).numUnanswered(consumerGroup);
+      requireOpen();
+      return count;
+    },
+
     async close() {
       if (isClosed) return;
       isClosed = true;
@@ -110,6 +122,7 @@ function declareTopics<Messages>({
   topics,
   maxAttempts,
   deadLettersTopic,
+  onDeadLetter,
 }: InProcessTransportOptions<Messages>) {
   requireBound('transport', 'maxAttempts', maxAttempts);
   const queues = new Map<string, InProcessQueueTopic>();
@@ -126,7 +139,10 @@ function declareTopics<Messages>({
     queueNamed(topic);
     throw topicKindFault(topic, 'broadcast');
   };
-  const deadLetter = (envelope: Envelope<unknown>) => queueNamed(deadLettersTopic).publish(envelope);
+  const deadLetter = (envelope: Envelope<unknown>) => {
+    onDeadLetter?.(envelope.headers ?? {});
+    return queueNamed(deadLettersTopic).publish(envelope);
+  };
   for (const topic of topics) {
     const { name } = topic;
     if (queues.has(name) || broadcasts.has(name)) throw declaredTwice(name);

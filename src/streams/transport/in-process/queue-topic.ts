@@ -53,6 +53,11 @@ export class InProcessQueueTopic {
     return this.#groups.get(consumerGroup)?.numMembers ?? 0;
   }
 
+  /** A group that is new will get all that is held. */
+  numUnanswered(consumerGroup: string): number {
+    return this.#groups.get(consumerGroup)?.numUnanswered ?? this.#held.size;
+  }
+
   close(): void {
     this.#isClosed = true;
     for (const { rejected } of this.#publishers.splice(0)) rejected(this.options.closed());

@@ -1,9 +1,10 @@
 import { defer, type Observable, ReplaySubject, Subject, share, takeUntil } from 'rxjs';
-import { TributaryError } from '../../../errors.js';
+import { type ErrorCode, TributaryError } from '../../../errors.js';
 import type {
   Delivery,
   Envelope,
   Headers,
+  OnDeadLetter,
   Subscription,
   TopicDeclaration,
   TopicOf,
@@ -59,6 +60,8 @@ interface KafkaTransportOptions<Messages> {
   readonly retentionHours?: number;
   readonly maxAttempts: number;
   readonly deadLettersTopic: TopicOf<Messages>;
+  /** Hears of every dead letter that is written here. */
+  readonly onDeadLetter?: OnDeadLetter | undefined;
   /** Takes a value of a broadcast topic that could not be read. */
   readonly onUnreadable: (topic: string, error: unknown) => void;
 }
@@ -117,6 +120,7 @@ class TransportOverKafka<Messages extends object> implements KafkaTransport<Mess
     if (!this.#declared.has(topic)) throw this.#unknown(topic);
     this.#requireOpen();
     const written = { key, ...(await codec.write(topic, message, headers)) };
+    if (topic === deadLettersTopic) this.#options.onDeadLetter?.(headers);
     const record = topic === deadLettersTopic ? await this.#letterOf(written, headers) : written;
     const place = turn === undefined ? {} : { partition: turn % numPartitions };
     const writer = this.#writers.get(topic);
@@ -184,6 +188,12 @@ class TransportOverKafka<Messages extends object> implements KafkaTransport<Mess
     this.#require(topic, 'queue');
     this.#requireOpen();
     return this.#options.driver.membersOf(this.#groupOf(topic, consumerGroup));
+  }
+
+  async unanswered(topic: TopicOf<Messages>, consumerGroup: string): Promise<number> {
+    this.#require(topic, 'queue');
+    this.#requireOpen();
+    return this.#options.driver.lagOf(this.inCluster(topic), this.#groupOf(topic, consumerGroup));
   }
 
   positions(): Positions {
@@ -254,9 +264,11 @@ class TransportOverKafka<Messages extends object> implements KafkaTransport<Mess
     { key, value, headers }: LogRecord,
     reason: string,
     attempts: number,
+    code?: ErrorCode,
   ): Promise<void> {
     const { driver, deadLettersTopic } = this.#options;
     const why = { origin: topic, stage: consumerGroup, reason, attempts: String(attempts) };
+    this.#options.onDeadLetter?.({ ...why, ...(code && { code }) });
     const letter = await this.#letterOf({ key, value, headers }, why);
     await driver.append(this.inCluster(deadLettersTopic), [letter]);
   }

@@ -92,6 +92,8 @@ export interface LogDriver {
   membersOf(consumerGroup: string): Promise<readonly string[]>;
   /** The offset after the last record of each partition that holds any, by partition. */
   endOffsets(topic: string): Promise<ReadonlyMap<number, bigint>>;
+  /** Records of a topic that a consumer group has not committed, in all partitions. */
+  lagOf(topic: string, consumerGroup: string): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { Observable } from 'rxjs';
-import { TributaryError } from '../../../errors.js';
+import { type ErrorCode, TributaryError } from '../../../errors.js';
 import { ConsumerGroup, type Entry } from '../contract/consumer-group.js';
 import type { Delivery } from '../contract/transport.js';
 import type { LogConsumer, LogDriver, LogRecord } from './log-driver.js';
@@ -21,7 +21,9 @@ export interface QueueReaderOptions {
    * Resolves when the record is durable as a dead letter. Null for the dead letters themselves: an unreadable one is skipped,
    * and its bytes stay in the log.
    */
-  readonly deadLetter: ((record: LogRecord, reason: string, attempts: number) => Promise<void>) | null;
+  readonly deadLetter:
+    | ((record: LogRecord, reason: string, attempts: number, code?: ErrorCode) => Promise<void>)
+    | null;
   /**
    * For a group without other members: the offset at which to start each partition, whatever was committed; a missing one
    * starts at its oldest record. Null for a shared group, which starts at its commits.
@@ -163,7 +165,7 @@ class QueueReader {
       if (!(error instanceof TributaryError)) throw error;
       const unread = entry(null);
       this.#records.set(unread, { record, ledger });
-      await this.#bury(unread, error.message, 1);
+      await this.#bury(unread, error.message, 1, error.code);
     }
   }
 
@@ -206,9 +208,9 @@ class QueueReader {
     return false;
   }
 
-  async #bury(entry: Entry, reason: string, attempts: number): Promise<void> {
+  async #bury(entry: Entry, reason: string, attempts: number, code?: ErrorCode): Promise<void> {
     const taken = this.#records.get(entry);
-    if (taken) await this.options.deadLetter?.(taken.record, reason, attempts);
+    if (taken) await this.options.deadLetter?.(taken.record, reason, attempts, code);
     this.#settle(entry);
   }
 

@@ -33,6 +33,17 @@ interface RecordOptions {
   readonly maxInlineBytes: number;
   /** Claims of more bytes are refused unread. */
   readonly maxPayloadBytes: number;
+  /** Hears of every message as it is written or read, with the bytes of its payload, wherever they lie. */
+  readonly onCarried?: ((carried: Carried) => void) | undefined;
+}
+
+/** Bytes of a message that passed between this process and a log or its payload store. */
+export interface Carried {
+  readonly topic: WireTopic;
+  readonly direction: 'written' | 'read';
+  /** In the record, or in the payload store. */
+  readonly payload: 'inline' | 'claim';
+  readonly bytes: number;
 }
 
 interface RecordCodec {
@@ -48,7 +59,12 @@ interface RecordCodec {
 }
 
 /** Creates the codec between messages and records. */
-export function recordCodec({ payloads, maxInlineBytes, maxPayloadBytes }: RecordOptions): RecordCodec {
+export function recordCodec({
+  payloads,
+  maxInlineBytes,
+  maxPayloadBytes,
+  onCarried,
+}: RecordOptions): RecordCodec {
   const requireBound = (kind: string, size: number, got: string) => {
     if (size > maxPayloadBytes) throw recordFault(kind, `a payload of at most ${maxPayloadBytes} bytes`, got);
   };
@@ -72,7 +88,14 @@ export function recordCodec({ payloads, maxInlineBytes, maxPayloadBytes }: Recor
       const { [RECORD_HEADERS.contentType]: _, ...others } = headers;
       const versioned = { ...others, [RECORD_HEADERS.schemaVersion]: SCHEMA_VERSION };
       const inline = { value, headers: { ...versioned, [RECORD_HEADERS.payload]: 'inline' } };
-      return value.length <= maxInlineBytes ? inline : claim(inline);
+      const isInline = value.length <= maxInlineBytes;
+      onCarried?.({
+        topic,
+        direction: 'written',
+        payload: isInline ? 'inline' : 'claim',
+        bytes: value.length,
+      });
+      return isInline ? inline : claim(inline);
     },
 
     async read(topic, { value, headers }) {
@@ -88,6 +111,7 @@ export function recordCodec({ payloads, maxInlineBytes, maxPayloadBytes }: Recor
         throw recordFault(codec.kind, `the header content-type to say ${BINARY} or ${JSON_TYPE}`, type);
       if (payload === 'inline') requireBound(codec.kind, value.length, `one of ${value.length}`);
       const bytes = payload === 'claim' ? await claimed(codec.kind, value) : value;
+      onCarried?.({ topic, direction: 'read', payload, bytes: bytes.length });
       return type === JSON_TYPE ? codec.decodeJson(bytes) : codec.decode(bytes);
     },
 

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { Observation } from '../../../../src/streams/messages/observations.js';
 import type { RunEvent } from '../../../../src/streams/messages/run-events.js';
 import { reportWork } from '../../../../src/streams/stages/shared/report-work.js';
 
@@ -6,16 +7,17 @@ import { reportWork } from '../../../../src/streams/stages/shared/report-work.js
 function start() {
   let time = 0;
   const said: RunEvent[] = [];
+  const observed: Observation[] = [];
   const report = reportWork(
     'sampler',
-    (event) => said.push(event),
+    { say: (event) => said.push(event), observe: (observation) => observed.push(observation) },
     () => time,
   );
   const pass = (milliseconds: number) => {
     time += milliseconds;
   };
   const work = (milliseconds: number) => report.during(async () => pass(milliseconds));
-  return { report, said, pass, work };
+  return { report, said, observed, pass, work };
 }
 
 it('should say of a round, when the next one is under way, what part of its time was idle', async () => {
@@ -37,13 +39,14 @@ it('should say of a round, when the next one is under way, what part of its time
 });
 
 it('should count work that overlaps once, and work that failed too', async () => {
-  const { report, said, pass, work } = start();
+  const { report, said, observed, pass, work } = start();
   await Promise.all([work(10), work(10)]);
   await report.during(() => Promise.reject(new Error('lost'))).catch(() => undefined);
   pass(20);
   report.done(0);
   report.done(1);
   expect(said[0]).toMatchObject({ idleShare: 0.5 });
+  expect(observed).toEqual([0.02, 0].map((seconds) => ({ kind: 'busy', part: 'sampler', seconds })));
 });
 
 it('should take a group of an earlier stage, which came again, for one of the current stage', async () => {

@@ -63,6 +63,8 @@ export async function connectKafkaJs(options: ConnectOptions): Promise<LogDriver
             .map(({ partition, high }) => [partition, BigInt(high)]),
         );
       }),
+    lagOf: (topic, consumerGroup) =>
+      coded(`group "${consumerGroup}"`, () => patiently(() => lagOf(admin, topic, consumerGroup))),
     async consume(options) {
       const consumer = await coded(`topic "${options.topic}"`, () => consume(kafka, options));
       consumers.add(consumer);
@@ -103,4 +105,25 @@ export async function membersOf(
       );
   }
   return groups.flatMap(({ members }) => members.map(({ clientId }) => clientId));
+}
+
+async function lagOf(
+  admin: Pick<Admin, 'fetchOffsets' | 'fetchTopicOffsets'>,
+  topic: string,
+  consumerGroup: string,
+): Promise<number> {
+  const [ends, groups] = await Promise.all([
+    admin.fetchTopicOffsets(topic),
+    admin.fetchOffsets({ groupId: consumerGroup, topics: [topic] }),
+  ]);
+  const committed = new Map(
+    groups.flatMap(({ partitions }) => partitions.map((one) => [one.partition, one.offset])),
+  );
+  // Of a partition without a commit, the group reads all that the topic still holds.
+  const next = (partition: number, low: string) =>
+    Math.max(Number(low), Number(committed.get(partition) ?? low));
+  return ends.reduce(
+    (sum, { partition, low, high }) => sum + Math.max(0, Number(high) - next(partition, low)),
+    0,
+  );
 }
