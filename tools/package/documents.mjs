@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 const FILES = [
   'LICENSE',
   'config',
+  'deploy',
   'models/shapes',
   'models/clip',
   'docs/images',
