@@ -7,6 +7,8 @@ import type { ResolvedConfig } from '../config/schema/topology-schema.js';
 import type { TopicMessages } from '../messages/messages.js';
 import type { Observe } from '../messages/observations.js';
 import { TOPIC_NAMES, TOPICS, type TopicName } from '../messages/topics.js';
+import { openTracing } from '../telemetry/open-tracing.js';
+import { traceGroups } from '../telemetry/trace-groups.js';
 import type { OnDeadLetter, TopicDeclaration, TopicOf, Transport } from './contract/transport.js';
 import { createInProcessTransport } from './in-process/in-process.js';
 import { createKafkaTransport, type Positions } from './kafka/kafka-transport.js';
@@ -58,6 +60,14 @@ const RECORD_OVERHEAD_BYTES = 64 * 1024;
  * cluster does not answer, or an existing topic has other settings.
  */
 export async function openTransport(options: TransportOptions): Promise<OpenTransport> {
+  const { config } = options;
+  const tracing = await openTracing(config);
+  const opened = await openUntraced(options);
+  if (!tracing) return opened;
+  return { ...opened, transport: traceGroups(opened.transport, kindOfTopic(config), tracing) };
+}
+
+async function openUntraced(options: TransportOptions): Promise<OpenTransport> {
   const { config } = options;
   // A worker alone can do nothing.
   if (config.transport.kind === 'kafka' || options.trainer === null) return openShared(options);

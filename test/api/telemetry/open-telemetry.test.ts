@@ -13,7 +13,10 @@ import { undisturbedTiny } from '../../fixtures/undisturbed-tiny.js';
 const HERE = { host: '127.0.0.1', port: 0 };
 
 async function opened(http = HERE): Promise<Telemetry> {
-  const telemetry = await openTelemetry({ name: 'tiny', telemetry: { http } }, ['trainer', 'sampler']);
+  const telemetry = await openTelemetry({ name: 'tiny', telemetry: { http, traces: false } }, [
+    'trainer',
+    'sampler',
+  ]);
   if (!telemetry) return expect.fail('expected telemetry, got none');
   onTestFinished(() => telemetry.close());
   return telemetry;

@@ -24,7 +24,14 @@ const http = section({
     'Where each process of the run answers /health, /ready and /metrics, the last for Prometheus. If the environment variable TRIBUTARY_METRICS_TOKEN is set, /metrics needs that bearer token. Default: nothing is served or counted.',
   );
 
-export const telemetry = section({ http })
+const traces = z
+  .boolean({ error: 'true or false' })
+  .default(false)
+  .describe(
+    'Whether each group is traced from its prompt to the update, by spans of OpenTelemetry, which go where the process is started to send them (docs/operations.md).',
+  );
+
+export const telemetry = section({ http, traces })
   .optional()
   .describe(
     'What a process says to those who operate it (docs/operations.md). It may differ from process to process.',
