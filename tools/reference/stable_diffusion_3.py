@@ -1,6 +1,7 @@
 """Writes test/fixtures/stable-diffusion-3.safetensors: a tiny pipeline of SD 3.5, and what diffusers makes of it.
 
-The pipeline has no third text encoder, of whose tokens diffusers therefore makes zeros. No weights are stored: both sides
+The pipeline has no third text encoder, of whose tokens diffusers therefore makes zeros; beside it are embeddings and a
+picture of the same one with T5. No weights are stored: both sides
 make them by one formula, as in network_variants.py; configs and shapes are in the file's metadata, and the tokenizers are
 those of stable-diffusion/sdxl. Beside text embeddings and pictures of deterministic steps there are the loss and the LoRA
 gradients of GRPO for every linear layer and convolution, by autograd in double precision. The noise is the sampler's own,
@@ -19,7 +20,7 @@ import transformers
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
 from network_variants import fill, made
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer, T5Config, T5EncoderModel, T5TokenizerFast
 
 FIXTURES = pathlib.Path(__file__).resolve().parents[2] / "test/fixtures"
 PROMPTS = ["a photo of an astronaut riding a horse on mars", "two cats, oil on canvas!"]
@@ -45,7 +46,29 @@ def text_encoder(tokenizer, **others):
     return CLIPTextModelWithProjection(config)
 
 
-def tiny_pipeline():
+def third_encoder():
+    """T5, with the tokenizer of t5_encoder.py."""
+    tokenizer = T5TokenizerFast.from_pretrained(FIXTURES / "t5/tokenizer")
+    config = T5Config(
+        vocab_size=len(tokenizer), d_model=48, d_kv=6, d_ff=40, num_layers=2, num_heads=3, relative_attention_num_buckets=8,
+        relative_attention_max_distance=20, feed_forward_proj="gated-gelu",
+    )  # fmt: skip
+    return T5EncoderModel(config), tokenizer
+
+
+def fill_third(model):
+    """As `fill`, whose names of an encoder are those of a VAE; the table of tokens has two names, of which one is filled."""
+    state = {name: value for name, value in model.double().eval().state_dict().items() if "embed_tokens" not in name}
+    with torch.no_grad():
+        for seed, name in enumerate(sorted(state)):
+            shape = tuple(state[name].shape)
+            is_norm = len(shape) == 1
+            state[name].copy_(made(shape, seed, 0.4 if is_norm else 3 / shape[1] ** 0.5) + (1 if is_norm else 0))
+            state[name].copy_(single(state[name]))
+    return {name: list(state[name].shape) for name in sorted(state)}
+
+
+def tiny_pipeline(has_third=False):
     """Returns the pipeline in double precision, and the shapes of its weights by component."""
     tokenizers = [CLIPTokenizer.from_pretrained(FIXTURES / "stable-diffusion/sdxl" / name) for name in ("tokenizer", "tokenizer_2")]
     transformer = SD3Transformer2DModel(
@@ -64,10 +87,13 @@ def tiny_pipeline():
         "text_encoder": text_encoder(tokenizers[0], hidden_size=16, intermediate_size=32, projection_dim=12),
         "text_encoder_2": text_encoder(tokenizers[1], hidden_size=24, intermediate_size=48, projection_dim=20, hidden_act="gelu"),
     }
+    third, tokenizer_3 = third_encoder() if has_third else (None, None)
     shapes = {name: fill(part) for name, part in parts.items()}
+    if third:
+        parts["text_encoder_3"], shapes["text_encoder_3"] = third, fill_third(third)
     pipe = StableDiffusion3Pipeline(
         scheduler=FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=2.5),
-        tokenizer=tokenizers[0], tokenizer_2=tokenizers[1], text_encoder_3=None, tokenizer_3=None, **parts,
+        tokenizer=tokenizers[0], tokenizer_2=tokenizers[1], tokenizer_3=tokenizer_3, **{"text_encoder_3": None, **parts},
     )  # fmt: skip
     pipe.set_progress_bar_config(disable=True)
     return pipe, shapes
@@ -192,10 +218,17 @@ def main(output=FIXTURES / "stable-diffusion-3.safetensors"):
         for name, size in PICTURES.items():
             tensors[name] = draw(pipe, noise, *size)
     tensors.update(gradients(pipe))
+    whole, shapes_of_whole = tiny_pipeline(has_third=True)
+    with torch.no_grad():
+        embeds, _ = embed(whole, PROMPTS)
+        # The first tokens of T5, and the last, which are padding.
+        tensors["embeds3"] = torch.cat([embeds[:, 77:101], embeds[:, -2:]], dim=1)
+        tensors["square3"] = draw(whole, noise, *PICTURES["square"])
+    shapes["text_encoder_3"] = shapes_of_whole["text_encoder_3"]
     tensors = {name: tensor.detach().to(torch.float32).contiguous().clone() for name, tensor in tensors.items()}
     about = {
         "versions": {module.__name__: module.__version__ for module in (torch, diffusers, transformers)},
-        "configs": {name: config_of(getattr(pipe, name)) for name in (*shapes, "scheduler")},
+        "configs": {name: config_of(getattr(whole, name)) for name in (*shapes, "scheduler")},
         "weights": shapes,
         "prompts": PROMPTS, "guidanceScale": GUIDANCE_SCALE, "numSteps": NUM_STEPS, "seed": SEED,
         "rank": RANK, "alpha": ALPHA, "clipRange": CLIP_RANGE, "advClipMax": ADV_CLIP_MAX, "klWeight": KL_WEIGHT,

@@ -11,7 +11,7 @@ const OTHER_FORM = /\.(onnx|onnx_data|onnx\.data|safetensors|msgpack|h5|xml|tfli
 const CONFIGS: readonly RegExp[] = [
   /^model_index\.json$/,
   /^scheduler\/[^/]+\.json$/,
-  /^tokenizer(_2)?\/[^/]+\.(json|txt)$/,
+  /^tokenizer(_[23])?\/[^/]+\.(json|txt)$/,
 ];
 
 /** Whether a file is a config or belongs to a tokenizer: small, and checked before the weights are fetched. */
@@ -43,9 +43,9 @@ export function pipelineFiles(
     ['tokenizer', has('tokenizer') ? [] : null],
     ['text_encoder', network('text_encoder', 'model')],
   ];
-  if (has('text_encoder_2')) {
-    wanted.push(['tokenizer_2', has('tokenizer_2') ? [] : null]);
-    wanted.push(['text_encoder_2', network('text_encoder_2', 'model')]);
+  for (const suffix of ['_2', '_3'].filter((one) => has(`text_encoder${one}`))) {
+    wanted.push([`tokenizer${suffix}`, has(`tokenizer${suffix}`) ? [] : null]);
+    wanted.push([`text_encoder${suffix}`, network(`text_encoder${suffix}`, 'model')]);
   }
   const { component } = DENOISER_FAMILIES.find((family) => has(family.component)) ?? UNET;
   wanted.push([component, network(component, 'diffusion_pytorch_model')]);

@@ -6,6 +6,7 @@ import type { JsonFile } from '../files/json-file.js';
 import type { ClipTextConfig } from '../networks/clip-text-model.js';
 import type { DenoiserOnDisk } from '../networks/denoiser-family.js';
 import type { LatentDecoder } from '../networks/latent-decoder.js';
+import type { T5Config } from '../networks/t5-encoder.js';
 
 /** What of a pipeline folder must fit together. */
 interface Parts {
@@ -14,6 +15,7 @@ interface Parts {
     readonly component: string;
     readonly architecture: ClipTextConfig | null;
   }[];
+  readonly t5: { readonly architecture: T5Config } | null;
   readonly denoiser: DenoiserOnDisk;
   readonly vaeDecoder: {
     readonly config: { readonly shift: number };
@@ -51,11 +53,15 @@ export function requireOneFamily(folder: Parts, jsonOf: (name: string) => JsonFi
 }
 
 function requireFittingTexts(
-  { textEncoders, denoiser }: Parts,
+  { textEncoders, t5, denoiser }: Parts,
   fault: (name: string, expected: string, got: unknown) => TributaryError,
 ): void {
   const { crossAttentionDim, pooledWidth } = denoiser.config;
   const place = `${denoiser.family.component}/config.json`;
+  if (t5 && t5.architecture.hiddenSize !== crossAttentionDim) {
+    const expected = `${crossAttentionDim}, the joint_attention_dim of the ${denoiser.family.title}`;
+    throw fault('text_encoder_3/config.json d_model', expected, t5.architecture.hiddenSize);
+  }
   let [width, pooled] = [0, 0];
   for (const { component, architecture } of textEncoders) {
     // What a graph gives is known when it has run.

@@ -31,6 +31,7 @@ import { readPipelineIndex, SCHEDULER_CONFIG } from './pipeline-index.js';
 import { openPipelineSource, type PipelineSource } from './pipeline-source.js';
 import { correct, type PipelineCorrections, precedesSampleSize } from './scheduler/pipeline-corrections.js';
 import { readSchedulerConfig } from './scheduler/read-scheduler-config.js';
+import { readT5, type T5OnDisk } from './t5-on-disk.js';
 import type { TokenizerSource } from './tokenizers/tokenizer.js';
 
 /** `config.json` of the decoder. */
@@ -70,8 +71,9 @@ export interface PipelineFolder {
   readonly textEncoders: readonly TextEncoderOnDisk[];
   /** Whether the empty prompt is embedded as zeros (SDXL). */
   readonly zeroEmptyPrompt: boolean;
-  /** Tokens of zeros behind those of the text encoders (SD 3 without its third one). */
-  readonly zeroTokens: number;
+  /** Tokens behind those of the text encoders: of T5, or zeros where it is not there (SD 3); 0 for other models. */
+  readonly thirdTokens: number;
+  readonly t5: T5OnDisk | null;
   readonly denoiser: DenoiserOnDisk;
   /** Null for a model that works on pixels. */
   readonly vaeDecoder: (ModelOnDisk<LatentDecoder> & { readonly config: VaeDecoderConfig }) | null;
@@ -94,7 +96,7 @@ const vaeDecoderSchema = objectOf({
 /**
  * Reads a pipeline folder: `model_index.json`, `scheduler/scheduler_config.json`, `tokenizer/`, `text_encoder/`, the
  * denoiser's folder with `config.json`, and a decoder if there is one (`vae_decoder/` beside ONNX graphs, `vae/` beside
- * safetensors); for SDXL also `tokenizer_2/` and `text_encoder_2/`. Each network is an ONNX graph or safetensors (see
+ * safetensors); for SDXL also `tokenizer_2/` and `text_encoder_2/`, and for SD 3 `_3` where it has T5. Each network is an ONNX graph or safetensors (see
  * `componentFile`) and is only checked to be there and not empty. Networks in `announced` need not be there yet: that is
  * how a model is checked before its weights are fetched. A checkpoint in one file stands for such a folder
  * (`readCheckpoint`).
@@ -111,17 +113,19 @@ export async function readPipelineFolder(
 /** Reads a pipeline from wherever its parts are. Errors: as `readPipelineFolder`. */
 export async function pipelineOf(path: string, source: PipelineSource): Promise<PipelineFolder> {
   const index = await readPipelineIndex(source);
-  const { pipelineClass, schedulerClass, family, textClasses, zeroEmptyPrompt, zeroTokens } = index;
+  const { pipelineClass, schedulerClass, family, textClasses, zeroEmptyPrompt, thirdTokens, hasThird } =
+    index;
   const corrections: string[] = [...source.notes];
   const context = { pipelineClass, schedulerClass, warn: (message: string) => corrections.push(message) };
   const scheduler = await readSchedulerConfig(source.json(SCHEDULER_CONFIG), context);
   const textEncoders: TextEncoderOnDisk[] = [];
   for (const [index, textClass] of textClasses.entries())
     textEncoders.push(await readTextEncoder(source, index === 0 ? '' : `_${index + 1}`, textClass));
+  const t5 = hasThird ? await readT5(path, source) : null;
   const denoiser = await readDenoiser(source, family, context);
   const vaeDecoder = await readVaeDecoder(source);
   if (vaeDecoder === null) requireColors(source.json('vae/config.json'), denoiser.config.channels);
-  const prompts = { textEncoders, zeroEmptyPrompt, zeroTokens };
+  const prompts = { textEncoders, zeroEmptyPrompt, thirdTokens, t5 };
   const folder = { path, scheduler, corrections, ...prompts, denoiser, vaeDecoder };
   requireOneFamily(folder, (name) => source.json(name));
   return folder;

@@ -27,8 +27,10 @@ interface PipelineIndex {
   readonly textClasses: readonly (string | null)[];
   /** Whether the empty prompt is embedded as zeros (SDXL). */
   readonly zeroEmptyPrompt: boolean;
-  /** Tokens of zeros behind those of the text encoders, in place of a third encoder that is not there (SD 3). */
-  readonly zeroTokens: number;
+  /** Tokens of the third text encoder, behind those of the others (SD 3); 0 for other models. */
+  readonly thirdTokens: number;
+  /** Whether that encoder, T5, is there; where it is not, its tokens are zeros. */
+  readonly hasThird: boolean;
 }
 
 const JSON_FILE = { code: 'TRIB_MODEL', nextStep: EXPORT } as const;
@@ -55,8 +57,8 @@ const sd3IndexSchema = objectOf({
   text_encoder_2: needed(NO_ZEROS),
   tokenizer: needed(NO_ZEROS),
   tokenizer_2: needed(NO_ZEROS),
-  text_encoder_3: z.unknown().refine((part) => !isThere(part), {
-    error: 'expected null (T5 is not built; without it, as in diffusers, its tokens are zeros)',
+  text_encoder_3: z.unknown().refine((part) => !isThere(part) || part[1] === 'T5EncoderModel', {
+    error: 'expected T5EncoderModel or null',
   }),
 });
 const headSchema = z.looseObject({ _class_name: z.string().catch('?') }, { error: 'expected an object' });
@@ -68,14 +70,17 @@ export async function readPipelineIndex(source: Pick<PipelineSource, 'json'>): P
   const { _class_name: pipelineClass } = head;
   const family = familyOf(indexPath, head);
   if (family.prompts === 'padded') {
-    const nextStep =
-      'Use a whole folder of SD 3 or SD 3.5; save one without T5 by text_encoder_3=None, tokenizer_3=None.';
-    const { scheduler, text_encoder, text_encoder_2 } = await readJsonFile(indexPath, sd3IndexSchema, {
-      ...JSON_FILE,
-      nextStep,
-    });
+    const nextStep = 'Use a whole folder of SD 3 or SD 3.5.';
+    const { scheduler, text_encoder, text_encoder_2, text_encoder_3 } = await readJsonFile(
+      indexPath,
+      sd3IndexSchema,
+      {
+        ...JSON_FILE,
+        nextStep,
+      },
+    );
     const textClasses = [text_encoder, text_encoder_2].map(classOf);
-    const rest = { zeroEmptyPrompt: false, zeroTokens: THIRD_TOKENS };
+    const rest = { zeroEmptyPrompt: false, thirdTokens: THIRD_TOKENS, hasThird: isThere(text_encoder_3) };
     return { pipelineClass, schedulerClass: classOf(scheduler), family, textClasses, ...rest };
   }
   requireBase(indexPath, head);
@@ -83,7 +88,7 @@ export async function readPipelineIndex(source: Pick<PipelineSource, 'json'>): P
   const second = index.text_encoder_2;
   const isSdxl = isThere(second);
   return {
-    ...{ pipelineClass, family, zeroTokens: 0 },
+    ...{ pipelineClass, family, thirdTokens: 0, hasThird: false },
     schedulerClass: classOf(index.scheduler),
     textClasses: [index.text_encoder, ...(isSdxl ? [second] : [])].map(classOf),
     zeroEmptyPrompt: isSdxl && (index.force_zeros_for_empty_prompt ?? true),

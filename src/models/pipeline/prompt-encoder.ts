@@ -9,6 +9,7 @@ import type { NamedArrays } from '../optimizers/adamw.js';
 import { elementCount, float32Data, type Tensor } from '../tensor.js';
 import { requireFinite } from './finite-numbers.js';
 import type { PipelineFolder } from './pipeline-folder.js';
+import { openT5 } from './t5-text-encoder.js';
 import { openTextEncoder, requireTrainable, type TextEncoder, tokenIds } from './text-encoder.js';
 import type { Tokenizer } from './tokenizers/tokenizer-contract.js';
 
@@ -38,8 +39,8 @@ interface EncoderOptions {
 /**
  * Opens the text encoders of a pipeline. One encoder gives its last hidden state (SD 1.x, SD 2.x). Two give their hidden
  * states before the last layer, side by side, and the second its pooled embedding (SDXL) or each its own, one after the
- * other (SD 3). There the tokens are filled up with zeros to the width that the transformer takes, and tokens of zeros
- * follow where there is no third encoder.
+ * other (SD 3). There the tokens are filled up with zeros to the width that the transformer takes, and those of T5 follow,
+ * which are zeros where it is not there.
  *
  * Errors: as `openTextEncoder`; TRIB_LORA where the encoders of SD 3 are to be trained.
  */
@@ -56,9 +57,11 @@ export async function openPromptEncoder(
   const [first] = encoders as [TextEncoder];
   const { crossAttentionDim, pooledWidth } = folder.denoiser.config;
   const tokens = first.tokenizer.modelMaxLength;
-  const embedsShape = [tokens + folder.zeroTokens, crossAttentionDim] as const;
+  const embedsShape = [tokens + folder.thirdTokens, crossAttentionDim] as const;
   const [, width] = embedsShape;
   const rowSize = elementCount(embedsShape) + (pooledWidth ?? 0);
+
+  const t5 = folder.t5 && (await openT5(engine, folder.t5, folder.thirdTokens));
 
   async function encode(prompt: string): Promise<Float32Array> {
     const row = new Float32Array(rowSize);
@@ -85,6 +88,7 @@ export async function openPromptEncoder(
       row.set(pooled, pooledStart);
       pooledStart += pooled.length;
     }
+    if (t5) row.set(await t5.embed(prompt), tokens * width);
     return row;
   }
   return {
@@ -100,6 +104,7 @@ export async function openPromptEncoder(
     },
     async release() {
       for (const { executable } of encoders) await executable.release();
+      await t5?.release();
     },
   };
 }

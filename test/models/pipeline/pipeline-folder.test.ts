@@ -40,7 +40,8 @@ describe('readPipelineFolder', () => {
         },
       ],
       zeroEmptyPrompt: false,
-      zeroTokens: 0,
+      thirdTokens: 0,
+      t5: null,
       denoiser: {
         family: UNET,
         modelPath: join(folder, 'unet/model.onnx'),

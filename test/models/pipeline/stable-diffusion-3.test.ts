@@ -172,10 +172,34 @@ describe('a folder of SD 3.5 without T5', () => {
   });
 });
 
+it('should embed and draw with T5 as diffusers does', async () => {
+  const { prompts, rank, alpha } = SD3_ABOUT;
+  const engine = sharedEngine();
+  const pipeline = await openPipeline(engine, await writeSd3Folder(await temporaryFolder(), {}, true));
+  const rows = await Promise.all(prompts.map((prompt) => pipeline.embedPrompt(prompt)));
+  const shown = rows.flatMap((row) => [
+    ...row.subarray(77 * 48, 101 * 48),
+    ...row.subarray(331 * 48, 333 * 48),
+  ]);
+  expect(error(Float32Array.from(shown), valuesOf('embeds3'))).toBeLessThan(1e-5);
+  const lora = { rank, alpha };
+  const denoiser = await openDenoiser(engine, pipeline, { lora, rows: [prompts.length] });
+  await denoiser.usePolicy(initialParameters(denoiser.adapters, lora, 1));
+  const images = await drawPictures(pipeline, denoiser, { ...SD3_ABOUT, eta: 0 }, 'training');
+  expect(furthestFrom(valuesOf('square3'), images, 16 * 16)).toBeLessThan(0.1 / 255);
+  expect(furthestFrom(valuesOf('square'), images, 16 * 16)).toBeGreaterThan(2 / 255);
+  await denoiser.release();
+  await pipeline.release();
+});
+
 describe('a folder of SD 3 that cannot be used', () => {
   const INDEX = 'model_index.json';
   it.each([
-    [INDEX, { text_encoder_3: ['transformers', 'T5EncoderModel'] }, 'text_encoder_3: expected null'],
+    [
+      INDEX,
+      { text_encoder_3: ['transformers', 'UMT5EncoderModel'] },
+      'text_encoder_3: expected T5EncoderModel or null',
+    ],
     [
       INDEX,
       { text_encoder: [null, null] },
@@ -214,6 +238,17 @@ describe('a folder of SD 3 that cannot be used', () => {
     expect(code).toBe('TRIB_MODEL');
     expect(message).toContain(name);
     expect(message).toContain(text);
+  });
+
+  it('should be refused where T5 is missing, or has another width', async () => {
+    const index = { text_encoder_3: ['transformers', 'T5EncoderModel'] };
+    const without = await writeSd3Folder(await temporaryFolder(), { [INDEX]: index });
+    expect((await faultOf(() => readPipelineFolder(without)))[1]).toContain('tokenizer_3: expected a folder');
+    const changes = { 'text_encoder_3/config.json': { d_model: 40 } };
+    const narrow = await writeSd3Folder(await temporaryFolder(), changes, true);
+    expect((await faultOf(() => readPipelineFolder(narrow)))[1]).toContain(
+      'text_encoder_3/config.json d_model: expected 48, the joint_attention_dim of the transformer, got 40',
+    );
   });
 
   it.each([
