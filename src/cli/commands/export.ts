@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { TributaryError } from '../../errors.js';
 import { isOfDenoiser } from '../../models/adapters/component-names.js';
-import { alphasThatDiffusersLoses } from '../../models/adapters/kohya.js';
+import { alphasThatDiffusersLoses, layersThatDiffusersLoses } from '../../models/adapters/kohya.js';
 import {
   decodeLoraFile,
   encodeLoraFile,
@@ -62,8 +62,11 @@ async function exportAdapter(
   const title = basename(isRun ? resolve(path) : path, isRun ? '' : '.safetensors');
   const target = out ?? join(dirname(adapterPath), `${title}-${format}-${dtype}.safetensors`);
   await writeFileAtomic(target, encodeLoraFile(layers, { format, dtype, title }));
-  const lost = format === 'kohya' ? alphasThatDiffusersLoses(layers) : null;
-  if (lost !== null) warn(`${target}: ${lost}`);
+  const losses = format === 'kohya' ? [alphasThatDiffusersLoses, layersThatDiffusersLoses] : [];
+  for (const lossOf of losses) {
+    const lost = lossOf(layers);
+    if (lost !== null) warn(`${target}: ${lost}`);
+  }
   console.log(target);
 }
 

@@ -1,6 +1,6 @@
 /**
- * @file Adapter files in the style of kohya's trainers: the names of modules, the metadata, and which alphas diffusers does
- * not read.
+ * @file Adapter files in the style of kohya's trainers: the names of modules, the metadata, and what diffusers does not read
+ * of them.
  */
 import { at } from '../../at.js';
 import { DENOISER_NAMES, isOfDenoiser, UNET_NAMES } from './component-names.js';
@@ -124,5 +124,24 @@ export function alphasThatDiffusersLoses(layers: readonly LoraLayer[]): string |
     `diffusers 0.42.1 does not read the alpha of attention layers in the style of kohya: it takes ${frequent.join(' or ')}, the most frequent in the file, ` +
     `for ${lost.length} with another: ${someOf(lost.map(({ key, alpha }) => `${key} (${alpha})`))}. ` +
     'ComfyUI and AUTOMATIC1111 read each of them. For diffusers, write it with --format peft.'
+  );
+}
+
+const PROJECTION = /\.self_attn\.(q|k|v|out)_proj$/;
+
+/**
+ * Says which layers diffusers does not load; null if it loads all. diffusers 0.42.1 finds the queries, keys and values of a text
+ * encoder only where the file has an output projection of the same encoder (findings/text-encoder-out-proj.sh).
+ */
+export function layersThatDiffusersLoses(layers: readonly LoraLayer[]): string | null {
+  const projections = layers.filter(({ key }) => !isOfDenoiser(key) && PROJECTION.test(key));
+  const encoderOf = ({ key }: LoraLayer) => key.slice(0, key.indexOf('.'));
+  const whole = new Set(projections.filter(({ key }) => key.endsWith('.out_proj')).map(encoderOf));
+  const lost = projections.filter((layer) => !whole.has(encoderOf(layer)));
+  if (lost.length === 0) return null;
+  return (
+    'diffusers 0.42.1 does not load queries, keys and values of a text encoder in the style of kohya where the file has no out_proj ' +
+    `of it: ${lost.length} layers here, such as ${someOf(lost.map(({ key }) => key))}. ` +
+    'ComfyUI and AUTOMATIC1111 read them. For diffusers, write it with --format peft.'
   );
 }
