@@ -110,7 +110,7 @@ describe('lintTopology', () => {
       ],
       [
         'seeed=1',
-        '--set seeed=1 seeed the key: expected one of version, name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, tests, got "seeed". Did you mean "seed"?',
+        '--set seeed=1 seeed the key: expected one of version, name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, telemetry, tests, got "seeed". Did you mean "seed"?',
       ],
       [
         'model.lora={rank: 0}',

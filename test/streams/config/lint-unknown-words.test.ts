@@ -47,7 +47,7 @@ describeFaults('text that cannot be read, and words that nobody knows', [
     'an unknown section',
     `${SMALLEST}evaluations: {}\n`,
     [
-      'a.yaml:11:1 evaluations the key: expected one of version, name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, tests, got "evaluations". Did you mean "evaluation"?',
+      'a.yaml:11:1 evaluations the key: expected one of version, name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, telemetry, tests, got "evaluations". Did you mean "evaluation"?',
     ],
   ],
   [

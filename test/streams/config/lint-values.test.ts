@@ -125,7 +125,7 @@ describeFaults('values that cannot be, and those that do not fit together', [
       .replace('name: tiny', 'nmae: tiny')
       .replace('type: trainer', 'type: trainer, learningRate: yes'),
     [
-      'a.yaml:1:1 nmae the key: expected one of version, name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, tests, got "nmae". Did you mean "name"?',
+      'a.yaml:1:1 nmae the key: expected one of version, name, seed, model, engine, transport, topics, stages, evaluation, guards, promotion, checkpoints, telemetry, tests, got "nmae". Did you mean "name"?',
       'a.yaml:1:1 name: expected a name of letters, digits and hyphens, a letter first, got nothing. Add `name`.',
       'a.yaml:4:3 stages.prompts.runAhead: expected a multiple of groupsPerBatch 5, got 32. Change groupsPerBatch.',
       'a.yaml:6:42 stages.sampler.numBranches: expected at least 2 for the rule branch-centered, which compares the branches of a group, got 1. Raise it, or set stages.advantages.rule: per-prompt.',
