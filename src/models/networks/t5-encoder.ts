@@ -1,6 +1,6 @@
 /** @file T5EncoderModel of transformers as a graph: token ids -> embeddings, as Stable Diffusion 3 and FLUX.1 take them. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { type JsonFile, readJsonFile } from '../files/json-file.js';
 import type { Expression } from '../graph/ops/expression.js';
 import { int64 } from '../tensor.js';

@@ -3,9 +3,10 @@
 import type { Attributes } from '@opentelemetry/api';
 import { TributaryError } from '../../errors.js';
 import type { Lag } from '../messages/observations.js';
-import { METRICS, type Metric, type Told } from './metric-table.js';
+import type { Metric, Told } from './metric.js';
+import { METRICS } from './metric-table.js';
 
-/** Also in package.json, as peers that need not be there; docs/decisions/project.md says why these versions. */
+/** Also in package.json, as peers that need not be there; docs/decisions/serving.md (185) says why these versions. */
 export const INSTALL_COMMAND =
   'npm install @opentelemetry/api@1.9.1 @opentelemetry/resources@2.12.0 @opentelemetry/sdk-metrics@2.12.0 @opentelemetry/exporter-prometheus@0.223.0';
 

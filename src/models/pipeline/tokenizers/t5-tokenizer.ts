@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer as Unigram } from '@huggingface/tokenizers';
-import { z } from 'zod';
+import * as z from 'zod';
 import { TributaryError } from '../../../errors.js';
 import { type AddedToken, addedTokenSplitter } from './added-tokens.js';
 import { precompiledNormalizer } from './precompiled-charsmap.js';

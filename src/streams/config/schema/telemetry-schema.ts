@@ -1,6 +1,6 @@
 /** @file The section `telemetry`: what a process says to those who operate it. */
 
-import { z } from 'zod';
+import * as z from 'zod';
 import { integer, section, text } from '../../../fields.js';
 
 const http = section({
