@@ -70,6 +70,8 @@ export class PersonData {
     const { book, transport, scheduler } = this.options;
     const person = personKey(name);
     const deletedAt = scheduler.now();
+    // What is refused changes nothing, here or elsewhere.
+    this.#requireRoom();
     const own = await book.forget(person, deletedAt);
     const asked = await this.#ask(
       (question) => transport.publish('deletions', { key: person, message: { person, deletedAt, question } }),
@@ -112,11 +114,7 @@ export class PersonData {
   ): Promise<Gathered<Found>> {
     const { transport, name, withinMs, scheduler } = this.options;
     if (withinMs === 0) return { found: [], complete: true, gateways: { running: 1, answered: 1 } };
-    if (this.#open >= MOST_OPEN)
-      throw new DeskError(
-        'queue-full',
-        `people: expected at most ${MOST_OPEN} questions to the other gateways at a time, got one more. Try again later.`,
-      );
+    this.#requireRoom();
     const question = { id: `${name}/${randomUUID()}`, expiresAt: scheduler.now() + withinMs };
     this.#open += 1;
     try {
@@ -136,6 +134,12 @@ export class PersonData {
     } finally {
       this.#open -= 1;
     }
+  }
+
+  #requireRoom(): void {
+    if (this.#open < MOST_OPEN) return;
+    const text = `people: expected at most ${MOST_OPEN} questions to the other gateways at a time, got one more. Try again later.`;
+    throw new DeskError('queue-full', text);
   }
 
   async #answer({ id, expiresAt }: GatewayQuestion, found: () => PersonAnswer['found']): Promise<void> {

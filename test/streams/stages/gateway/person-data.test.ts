@@ -183,6 +183,20 @@ describe('the data of a person at two gateways', () => {
     expect(group.rewards).toEqual([0, 0, 1, 0]);
   });
 
+  it('should stay where so many are asked for that a deletion is refused', async () => {
+    const { first } = await start();
+    const { id } = await first.ask('a red circle', 'ann');
+    const waiting = { topic: 'prompts', consumerGroup: 'gateways', maxInFlight: 1 } as const;
+    first.context.transport.subscribe(waiting).subscribe();
+    const asked = first.read('people');
+    const open = Array.from({ length: 100 }, () => first.desk.exportPerson('bob'));
+    expect(await codeOf(first.desk.deletePerson('ann'))).toBe('queue-full');
+    expect(groupOf(first.desk, id).requestedBy).toBe('ann');
+    await vi.waitFor(() => expect(asked).toHaveLength(100), PATIENCE);
+    first.passUntil(60_000);
+    await Promise.all(open);
+  });
+
   it('should survive votes and deletions from the end of time', async () => {
     const { first } = await start();
     const { id } = await first.ask('a red circle', 'bob');
